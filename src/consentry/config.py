@@ -95,7 +95,9 @@ class Media(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     open_timeout_s: float = Field(10.0, gt=0, description="Seconds to wait for a source to answer.")
-    read_timeout_s: float = Field(10.0, gt=0, description="Seconds without data until a source counts as gone.")
+    read_timeout_s: float = Field(
+        10.0, gt=0, description="Seconds without data until a source counts as gone."
+    )
     max_pixels: int = Field(50_000_000, ge=1, description="Largest picture accepted, in pixels.")
 
 
@@ -106,11 +108,11 @@ class Settings(BaseSettings):
         env_prefix="CONSENTRY_", env_nested_delimiter="__", extra="forbid", toml_file=None
     )
 
-    vision: Vision = Field(default_factory=lambda: Vision())
-    recognition: Recognition = Field(default_factory=lambda: Recognition())
-    redaction: Redaction = Field(default_factory=lambda: Redaction())
-    server: Server = Field(default_factory=lambda: Server())
-    media: Media = Field(default_factory=lambda: Media())
+    vision: Vision = Field(default_factory=Vision)
+    recognition: Recognition = Field(default_factory=Recognition)
+    redaction: Redaction = Field(default_factory=Redaction)
+    server: Server = Field(default_factory=Server)
+    media: Media = Field(default_factory=Media)
 
     @classmethod
     def settings_customise_sources(

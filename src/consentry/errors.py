@@ -23,10 +23,11 @@
     │   ├── ManyFacesFound              1    422
     │   ├── PoorQuality                 1    422
     │   └── DuplicatePerson             1    409
-    ├── ConsentInvalid                  1    422   consent absent, expired, withdrawn or for another purpose
-    ├── NotDeclared                     1    403   1:N asked for before a deployment declaration (invariant I7)
+    ├── ConsentInvalid                  1    422   consent absent, expired or for another purpose
+    ├── NotDeclared                     1    403   1:N asked for before a deployment declaration (I7)
     ├── NotFound                        1    404   no such person, camera or sighting
     ├── LedgerBroken                    1    500   the log does not verify
+    ├── ErasureIncomplete               1    500   something of a withdrawn person may still be readable
     ├── Unauthorised                    1    401   no or wrong credentials for this server
     ├── Forbidden                       1    403   signed in, but not allowed
     └── TooManyAttempts                 1    429   locked out for a while
@@ -191,6 +192,10 @@ class NotFound(ConsentryError):
 
 class LedgerBroken(ConsentryError):
     """The log does not verify."""
+
+
+class ErasureIncomplete(ConsentryError):
+    """Something of a withdrawn person may still be readable."""
 
 
 class Unauthorised(ConsentryError):

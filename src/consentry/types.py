@@ -71,9 +71,7 @@ class Faces:
             ("score", self.score, (count,)),
         ):
             if array.shape != shape or array.dtype != np.float32:
-                raise EngineError(
-                    f"Faces.{name} must be float32 {shape}, but is {array.dtype} {array.shape}"
-                )
+                raise EngineError(f"Faces.{name} must be float32 {shape}, but is {array.dtype} {array.shape}")
 
     def __len__(self) -> int:
         return len(self.score)
@@ -88,9 +86,7 @@ class Faces:
     @classmethod
     def none(cls) -> Faces:
         """No face at all."""
-        return cls(
-            np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros((0,), np.float32)
-        )
+        return cls(np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros((0,), np.float32))
 
 
 @dataclass(frozen=True, slots=True)

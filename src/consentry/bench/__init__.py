@@ -1,1 +1,1 @@
-"""bench"""
+"""Measuring Consentry against its peers and its own limits; never imported by the product."""

@@ -1,1 +1,1 @@
-"""pipeline"""
+"""Wiring one camera: the only place that knows the order of the stages."""

@@ -1,0 +1,59 @@
+"""`consentry camera`: add, list, remove."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from consentry.cli.actor import cli_actor
+from consentry.cli.options import DataDir, JsonOut, data_dir, print_json
+from consentry.clock import SystemClock
+from consentry.people.cameras import add_camera, list_cameras, remove_camera
+from consentry.people.site import Site
+
+app = typer.Typer(help="The cameras of this installation.")
+
+
+@app.command("add")
+def add_command(
+    name: Annotated[str, typer.Argument(help="How to call it.")],
+    url: Annotated[str, typer.Argument(help="Its address; a password in it is kept under seal.")],
+    purpose: Annotated[
+        str, typer.Option(help="What it is there for; a declared purpose for 1:N recognition.")
+    ],
+    data: DataDir = None,
+    json_out: JsonOut = False,
+) -> None:
+    """Add a camera to the inventory."""
+    with Site.open(data_dir(data), clock=SystemClock(), create=True) as site:
+        camera = add_camera(site, name=name, url=url, purpose=purpose, actor=cli_actor())
+    if json_out:
+        print_json(asdict(camera))
+        return
+    typer.echo(f"Added camera {camera.name}: {camera.url_redacted}")
+
+
+@app.command("list")
+def list_command(data: DataDir = None, json_out: JsonOut = False) -> None:
+    """List the cameras."""
+    with Site.open(data_dir(data), clock=SystemClock()) as site:
+        cameras = list_cameras(site)
+    if json_out:
+        print_json([asdict(camera) for camera in cameras])
+        return
+    if not cameras:
+        typer.echo("There is no camera yet.")
+    for camera in cameras:
+        typer.echo(f"{camera.name}  {camera.url_redacted}  {camera.purpose}")
+
+
+@app.command("remove")
+def remove_command(
+    name: Annotated[str, typer.Argument(help="As `camera list` shows it.")], data: DataDir = None
+) -> None:
+    """Take a camera out of the inventory; its sightings stay."""
+    with Site.open(data_dir(data), clock=SystemClock()) as site:
+        remove_camera(site, name, actor=cli_actor())
+    typer.echo(f"Removed camera {name}.")

@@ -1,0 +1,143 @@
+"""`consentry doctor`: what this machine and installation have, and how to mend what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import openvino
+import typer
+from rich.console import Console
+
+import consentry
+from consentry.cli.engines import processor_name, remembered_choice
+from consentry.cli.options import DataDir, JsonOut, data_dir, print_json
+from consentry.clock import SystemClock
+from consentry.config import load_settings, models_dir
+from consentry.errors import ConsentryError
+from consentry.models.catalogue import Catalogue
+from consentry.models.store import ModelStore
+from consentry.people.declaration import current_declaration
+from consentry.people.site import Site
+from consentry.store.database import DATABASE_FILE
+
+LIBRARIES = ("av", "opencv-python-headless", "numpy", "openvino", "onnxruntime", "faiss-cpu", "nicegui")
+LEAST_FREE_GB = 2.0
+BUILT_UNIX_S = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report: what was looked at, how it is, and the mend when it is not well."""
+
+    name: str
+    state: Literal["ok", "note", "missing"]
+    detail: str
+    mend: str = ""
+
+
+def doctor(data: DataDir = None, json_out: JsonOut = False) -> None:
+    """Report versions, processor, runtime, models, disk, clock and site; exit code 3 when something lacks."""
+    findings = [finding for look in _looks(data_dir(data)) for finding in look()]
+    lacking = [finding for finding in findings if finding.state == "missing"]
+    if json_out:
+        print_json({"ok": not lacking, "findings": [asdict(finding) for finding in findings]})
+    else:
+        marks = {"ok": "[green]ok     [/]", "note": "[yellow]note   [/]", "missing": "[red]missing[/]"}
+        console = Console(highlight=False, soft_wrap=True)
+        for finding in findings:
+            mend = f"  → {finding.mend}" if finding.mend else ""
+            console.print(f"{marks[finding.state]} {finding.name}: {finding.detail}{mend}")
+    if lacking:
+        raise typer.Exit(3)
+
+
+def _looks(folder: Path) -> Iterator[Callable[[], list[Finding]]]:
+    yield _versions
+    yield _processor
+    yield _models
+    yield lambda: _runtime(folder)
+    yield lambda: _disk(folder)
+    yield _clock
+    yield lambda: _site(folder)
+
+
+def _versions() -> list[Finding]:
+    listed = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    return [
+        Finding("consentry", "ok", f"{consentry.__version__}, Python {platform.python_version()}"),
+        Finding("libraries", "ok", f"{listed}, SQLite {sqlite3.sqlite_version}"),
+    ]
+
+
+def _processor() -> list[Finding]:
+    abilities = ", ".join(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return [Finding("processor", "ok", f"{processor_name()}, {cores} usable cores, {abilities}")]
+
+
+def _models() -> list[Finding]:
+    store, catalogue = ModelStore(models_dir()), Catalogue.load()
+    found = []
+    for entry in catalogue.models:
+        state = store.state(entry)
+        default = entry.pack in catalogue.pull_by_default
+        pull = f"run `consentry models pull {entry.pack}`"
+        if state == "verified":
+            found.append(Finding(f"model {entry.name}", "ok", f"verified, {entry.sha256[:12]}"))
+        elif default:
+            found.append(Finding(f"model {entry.name}", "missing", str(state), pull))
+        else:
+            found.append(Finding(f"model {entry.name}", "note", f"{state}, optional", pull))
+    return found
+
+
+def _runtime(folder: Path) -> list[Finding]:
+    try:
+        choice = remembered_choice(load_settings(folder).vision)
+    except ConsentryError as error:
+        return [Finding("runtime", "missing", error.cause, error.mend)]
+    return [Finding("runtime", "ok", f"{choice.runtime}; {choice.reason}")]
+
+
+def _disk(folder: Path) -> list[Finding]:
+    there = next(path for path in (folder, *folder.resolve().parents) if path.exists())
+    free_gb = shutil.disk_usage(there).free / 1e9
+    detail = f"{free_gb:.1f} GB free for {folder}"
+    if not os.access(there, os.W_OK):
+        return [Finding("disk", "missing", f"no right to write to {there}", "Give it to this user")]
+    if free_gb < LEAST_FREE_GB:
+        return [Finding("disk", "missing", detail, f"Free at least {LEAST_FREE_GB:g} GB")]
+    return [Finding("disk", "ok", detail)]
+
+
+def _clock() -> list[Finding]:
+    now_s = SystemClock().unix_s()
+    said = datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if now_s < BUILT_UNIX_S:
+        mend = "Set the clock: consents are checked against it"
+        return [Finding("clock", "missing", f"{said} lies before this program was written", mend)]
+    return [Finding("clock", "ok", said)]
+
+
+def _site(folder: Path) -> list[Finding]:
+    if not (folder / DATABASE_FILE).exists():
+        mend = "`consentry declare FILE` or `person enrol` makes one"
+        return [Finding("site", "note", f"no installation in {folder} yet", mend)]
+    try:
+        with Site.open(folder, clock=SystemClock()) as site:
+            declared = current_declaration(site)
+    except ConsentryError as error:
+        return [Finding("site", "missing", error.cause, error.mend)]
+    if declared is None:
+        mend = "`consentry declare FILE` to identify"
+        return [Finding("site", "note", "not declared: only 1:1 verification works", mend)]
+    return [Finding("site", "ok", f"declared for {', '.join(declared.declaration.purposes)}")]

@@ -1,0 +1,102 @@
+"""`consentry ledger`: verify, prove, checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from consentry.cli.options import DataDir, JsonOut, data_dir, print_json
+from consentry.clock import SystemClock
+from consentry.errors import UsageError
+from consentry.ledger.checkpoint import Checkpoint, open_note
+from consentry.people.site import Site
+
+app = typer.Typer(help="The log of every sensitive act, which cannot be rewritten unnoticed.")
+
+
+@app.command("verify")
+def verify_command(
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A checkpoint kept elsewhere: was anything before it rewritten?"),
+    ] = None,
+    data: DataDir = None,
+    json_out: JsonOut = False,
+) -> None:
+    """Recompute the whole log and compare it with its signed checkpoint."""
+    old_note = None if against is None else _read(against)
+    with Site.open(data_dir(data), clock=SystemClock()) as site, site.read() as session:
+        state = site.ledger.verify(session.connection())
+        old = None if old_note is None else site.ledger.verify_extends(session.connection(), old_note)
+    if json_out:
+        print_json(
+            {
+                "size": state.size,
+                "root": state.root.hex(),
+                "payloads_kept": state.payloads_kept,
+                "payloads_erased": state.payloads_erased,
+                "extends_size": None if old is None else old.size,
+            }
+        )
+        return
+    typer.echo(
+        f"The ledger verifies: {state.size} entries, root {state.root.hex()}, "
+        f"{state.payloads_erased} payload(s) erased by withdrawals."
+    )
+    if old is not None:
+        typer.echo(f"It still begins with the {old.size} entries of {against}.")
+
+
+@app.command("prove")
+def prove_command(
+    seq: Annotated[int, typer.Argument(metavar="SEQ", help="Number of the entry, from 0.", min=0)],
+    data: DataDir = None,
+    json_out: JsonOut = False,
+) -> None:
+    """Print the proof that an entry is in the log (C2SP tlog-proof), checkable without the log."""
+    with Site.open(data_dir(data), clock=SystemClock()) as site, site.read() as session:
+        proof = site.ledger.prove(session.connection(), seq)
+        vkey = str(site.ledger.verifier)
+    if json_out:
+        print_json(
+            {
+                "index": proof.index,
+                "size": proof.size,
+                "leaf": proof.leaf.decode(),
+                "path": [sibling.hex() for sibling in proof.path],
+                "checkpoint": proof.checkpoint,
+                "vkey": vkey,
+            }
+        )
+        return
+    typer.echo(proof.text(), nl=False)
+
+
+@app.command("checkpoint")
+def checkpoint_command(data: DataDir = None, json_out: JsonOut = False) -> None:
+    """Print the newest signed checkpoint. Keep copies elsewhere: only they reveal a rewritten log."""
+    with Site.open(data_dir(data), clock=SystemClock()) as site, site.read() as session:
+        note = site.ledger.checkpoint(session.connection())
+        verifier = site.ledger.verifier
+    if json_out:
+        checkpoint = Checkpoint.parse(open_note(note, verifier))
+        print_json(
+            {
+                "origin": checkpoint.origin,
+                "size": checkpoint.size,
+                "root": checkpoint.root.hex(),
+                "checkpoint": note,
+                "vkey": str(verifier),
+            }
+        )
+        return
+    typer.echo(note, nl=False)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"checkpoint {path} cannot be read: {error}", "Give the file you kept") from None

@@ -1,0 +1,70 @@
+"""What one entry of the ledger says, and the bytes that go into the tree for it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+import rfc8785
+
+from consentry.errors import UsageError
+
+Payload = Mapping[str, str | int | bool | list[str] | None]
+
+
+class Event(StrEnum):
+    """The acts that are logged (invariant I5)."""
+
+    SITE_CREATED = "site.created"
+    SITE_DECLARED = "site.declared"
+    SITE_MENDED = "site.mended"
+    PERSON_ENROLLED = "person.enrolled"
+    PERSON_VIEWED = "person.viewed"
+    PERSON_EXPORTED = "person.exported"
+    PERSON_WITHDRAWN = "person.withdrawn"
+    CAMERA_ADDED = "camera.added"
+    CAMERA_REMOVED = "camera.removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One leaf.
+
+    Attributes:
+        seq: Position in the tree, from 0.
+        time_unix_ms: When it happened, milliseconds since 1970 UTC.
+        event: A value of `Event`.
+        actor: Who did it: `cli:NAME` or a user of the server.
+        subject_pseudonym: HMAC under the key of the person it is about, hexadecimal; None if about nobody.
+        payload_commitment: SHA-256 of salt and payload, hexadecimal.
+    """
+
+    seq: int
+    time_unix_ms: int
+    event: str
+    actor: str
+    subject_pseudonym: str | None
+    payload_commitment: str
+
+    def leaf(self) -> bytes:
+        """The canonical JSON (RFC 8785) of all attributes."""
+        return rfc8785.dumps(asdict(self))
+
+
+def canonical_payload(payload: Payload) -> str:
+    """`payload` as canonical JSON (RFC 8785).
+
+    Raises:
+        UsageError: it holds something that JSON cannot say exactly.
+    """
+    try:
+        return rfc8785.dumps(dict(payload)).decode()
+    except rfc8785.CanonicalizationError as error:
+        raise UsageError(f"a ledger entry cannot hold this payload: {error}") from None
+
+
+def commitment(salt: bytes, payload_json: str) -> str:
+    """SHA-256(salt ‖ payload), hexadecimal: says nothing about the payload once the random salt is gone."""
+    return hashlib.sha256(salt + payload_json.encode()).hexdigest()

@@ -1,0 +1,207 @@
+"""The deployment declaration: who uses 1:N recognition here, what for, and on what ground (invariant I7).
+
+Before one exists, and once its review is overdue, only 1:1 verification works.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from sqlalchemy import func, select
+
+from consentry.errors import NotDeclared, UsageError
+from consentry.ledger.entry import Event
+from consentry.people.consent import DEMO, VERIFICATION, Line
+from consentry.people.site import Site
+from consentry.store.schema import DeclarationRow, PersonRow
+
+ACCEPTABLE_USE = (
+    "We recognise only people who enrolled and consented to the purposes named here. We do not identify or "
+    "follow anyone else, search recordings for a stranger, keep watch lists, infer traits such as ethnicity, "
+    "sex, age or emotion from faces, run cameras covertly, or act on a recognition alone where the act has a "
+    "serious effect on someone. Whoever prefers not to be recognised gets what is offered another way."
+)
+MAX_REVIEW_PERIOD = timedelta(days=3 * 365 + 1)
+_DEMO_REVIEW_PERIOD = timedelta(days=365)
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class PostedNotice(BaseModel):
+    """What people are told, and where they can read it before they are seen by a camera."""
+
+    model_config = _STRICT
+
+    text: Annotated[str, Field(min_length=1, max_length=20_000)]
+    posted_at: Line
+
+
+class Declaration(BaseModel):
+    """What an operator declares. `docs/consent.md` explains each field."""
+
+    model_config = _STRICT
+
+    schema_version: Literal["consentry-declaration-1"]
+    purposes: Annotated[tuple[Line, ...], Field(min_length=1)]
+    controller: Line
+    contact: Line
+    legal_basis: Line
+    notice: PostedNotice
+    review_due_on: date
+    acceptable_use_accepted: Literal[True]
+
+    @field_validator("purposes")
+    @classmethod
+    def _is_for_identification(cls, purposes: tuple[str, ...]) -> tuple[str, ...]:
+        if VERIFICATION in purposes:
+            raise ValueError(f"“{VERIFICATION}” is 1:1 and needs no declaration")
+        if len(set(purposes)) != len(purposes):
+            raise ValueError("a purpose is named twice")
+        return purposes
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The declaration in force, when it was made, and whether it is a demo's."""
+
+    declaration: Declaration
+    made_unix_ms: int
+    is_demo: bool
+
+
+def read_declaration(path: Path) -> Declaration:
+    """The declaration in a JSON file.
+
+    Raises:
+        UsageError: there is no such file, or a field is missing, unknown or malformed.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"declaration {path}: {error.strerror}", "Give the path of a JSON file") from None
+    try:
+        return Declaration.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise UsageError(
+            f"{path} is not a valid declaration: {field}: {first['msg']}", "See docs/consent.md for its form"
+        ) from None
+
+
+def declare(site: Site, declaration: Declaration, *, actor: str) -> None:
+    """Put a declaration in force from now on, and log it.
+
+    Raises:
+        UsageError: the review date is past or more than three years away, a purpose is reserved for demos,
+            or the folder is a demo's, which it stays for good.
+    """
+    if DEMO in declaration.purposes:
+        raise UsageError(f"the purpose “{DEMO}” is for demos only", "Name the real purpose")
+    _store(site, declaration, is_demo=False, actor=actor)
+
+
+def declare_demo(site: Site, *, actor: str) -> None:
+    """Make this a demo folder: its only purpose is `demo`, and real declarations are refused from then on.
+
+    Raises:
+        UsageError: the folder has a real declaration, or real people are enrolled in it.
+    """
+    review_due_on = _today(site) + _DEMO_REVIEW_PERIOD
+    declaration = Declaration(
+        schema_version="consentry-declaration-1",
+        purposes=(DEMO,),
+        controller="A demo of Consentry",
+        contact="whoever started it",
+        legal_basis="none needed: public-domain portraits",
+        notice=PostedNotice(
+            text="This is a demo. It shows rendered people made from two public-domain portraits.",
+            posted_at="on the demo's page",
+        ),
+        review_due_on=review_due_on,
+        acceptable_use_accepted=True,
+    )
+    _store(site, declaration, is_demo=True, actor=actor)
+
+
+def current_declaration(site: Site) -> Declared | None:
+    """The newest declaration, overdue or not; None if there never was one."""
+    newest = select(DeclarationRow).order_by(DeclarationRow.id.desc()).limit(1)
+    with site.read() as session:
+        row = session.scalars(newest).one_or_none()
+        if row is None:
+            return None
+        declaration = Declaration.model_validate_json(row.document_json)
+        return Declared(declaration, row.made_unix_ms, row.is_demo)
+
+
+def require_declared(site: Site, purpose: str | None = None) -> Declared:
+    """The declaration in force: the gate before any 1:N recognition (invariant I7).
+
+    Args:
+        purpose: One it must name; None if any will do.
+
+    Raises:
+        NotDeclared: there is none, its review is overdue, or it does not name the purpose.
+    """
+    declared = current_declaration(site)
+    if declared is None:
+        raise NotDeclared(
+            "this site has not declared what it recognises people for",
+            "Run `consentry declare FILE`; until then only 1:1 verification works",
+        )
+    due = declared.declaration.review_due_on
+    if _today(site) > due:
+        raise NotDeclared(
+            f"the declaration of this site was due for review on {due.isoformat()}",
+            "Review it and run `consentry declare FILE` again; until then only 1:1 verification works",
+        )
+    if purpose is not None and purpose not in declared.declaration.purposes:
+        raise NotDeclared(
+            f"purpose “{purpose}” is not declared here, only {', '.join(declared.declaration.purposes)}",
+            "Declare it with `consentry declare FILE`, or use a declared one",
+        )
+    return declared
+
+
+def _store(site: Site, declaration: Declaration, *, is_demo: bool, actor: str) -> None:
+    today = _today(site)
+    if not today < declaration.review_due_on <= today + MAX_REVIEW_PERIOD:
+        raise UsageError(
+            f"review_due_on is {declaration.review_due_on.isoformat()}, not within the next three years",
+            "Set the day by which you will look at this declaration again",
+        )
+    document = rfc8785.dumps(declaration.model_dump(mode="json")).decode()
+    with site.write() as session:
+        newest = select(DeclarationRow.is_demo).order_by(DeclarationRow.id.desc()).limit(1)
+        was_demo = session.scalars(newest).one_or_none()
+        people = session.execute(select(func.count()).select_from(PersonRow)).scalar_one()
+        if was_demo is None and is_demo and people:
+            raise UsageError(
+                "people are enrolled here, so this cannot become a demo folder", "Use an empty folder"
+            )
+        if was_demo is not None and was_demo != is_demo:
+            raise UsageError(
+                f"this is {'a demo' if was_demo else 'a real'} folder and stays one",
+                "Give another folder with --data",
+            )
+        session.add(DeclarationRow(made_unix_ms=site.now_unix_ms(), is_demo=is_demo, document_json=document))
+        site.bump_gallery_version(session)
+        site.log(
+            session,
+            Event.SITE_DECLARED,
+            actor=actor,
+            payload={
+                "declaration_sha256": hashlib.sha256(document.encode()).hexdigest(),
+                "is_demo": is_demo,
+            },
+        )
+
+
+def _today(site: Site) -> date:
+    return datetime.fromtimestamp(site.clock.unix_s(), UTC).date()

@@ -1,0 +1,369 @@
+"""Enrolment: photos of one person in, sealed templates out, all of it or nothing."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from consentry.errors import (
+    ConsentInvalid,
+    DuplicatePerson,
+    EnrolmentRefused,
+    ManyFacesFound,
+    NoFaceFound,
+    NotDeclared,
+    PoorQuality,
+    UsageError,
+)
+from consentry.ledger.entry import Event
+from consentry.people.consent import VERIFICATION, ConsentRecord, clean_name, live_consent
+from consentry.people.declaration import require_declared
+from consentry.people.keys import new_person_key
+from consentry.people.roster import consents_of, why_not_live
+from consentry.people.seal import Kind, SealingKey
+from consentry.people.site import Site
+from consentry.people.templates import pack_template, templates_of
+from consentry.store.schema import BlobRow, ConsentRow, PersonKeyRow, PersonRow, PhotoRow, TemplateRow
+from consentry.types import Picture
+from consentry.vision.sample import FaceSample, PhotoAnalyser
+
+SAME_PERSON_COSINE = 0.33
+"""Least mean cosine of a photo's face to the others of one enrolment. With the default recogniser one in a
+thousand pairs of strangers reaches it (4 950 pairs of 10 people: a small sample)."""
+
+DUPLICATE_COSINE = 0.45
+"""Cosine from which a new face counts as someone already enrolled. Well above the value that one in a
+thousand pairs of strangers reaches, because a wrong refusal here has no other way out than a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photo to enrol from.
+
+    Attributes:
+        label: What to call it in messages; not kept.
+        original: The bytes of the file; sealed and kept.
+        bgr: The same decoded, uint8 (H, W, 3).
+    """
+
+    label: str
+    original: bytes
+    bgr: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoReport:
+    """What was found in one photo.
+
+    Attributes:
+        label: The photo's.
+        quality: Of its one face, in [0, 1]; None if there is not exactly one.
+        refusals: Why it cannot be used; empty if it can.
+    """
+
+    label: str
+    quality: float | None
+    refusals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentResult:
+    """Someone has been enrolled.
+
+    Attributes:
+        person_id: Their new id.
+        consent_id: Of the consent record kept.
+        ledger_seq: Number of the ledger entry.
+        photos: One report for each photo, all without refusals.
+    """
+
+    person_id: str
+    consent_id: str
+    ledger_seq: int
+    photos: tuple[PhotoReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Assessed:
+    report: PhotoReport
+    sample: FaceSample | None
+    refused_as: type[EnrolmentRefused] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """Someone whose photos and consent have been accepted."""
+
+    name: str
+    consent: ConsentRecord
+    photos: Sequence[Photo]
+    samples: Sequence[FaceSample]
+    recogniser_sha256: str
+
+
+def enrol(
+    site: Site,
+    analyser: PhotoAnalyser,
+    *,
+    name: str,
+    photos: Sequence[Photo],
+    consent: ConsentRecord,
+    actor: str,
+    duplicate_cosine: float = DUPLICATE_COSINE,
+) -> EnrolmentResult:
+    """Enrol one person. The consent is checked before any photo is looked at.
+
+    Args:
+        name: Of the person; must be the consent's, if that has one.
+        photos: At least one, each showing exactly one face, all of the same person.
+        actor: Who does this, for the ledger.
+        duplicate_cosine: From which cosine on a face is someone else's who is enrolled already.
+
+    Raises:
+        UsageError: no photo, or no usable name.
+        ConsentInvalid: the consent does not allow it here and now.
+        NoFaceFound, ManyFacesFound, PoorQuality, EnrolmentRefused: a photo cannot be used; the message
+            lists every such photo. The class is that of the refusal if all photos have the same.
+        DuplicatePerson: the face belongs to someone enrolled, named by id only.
+        DiskFull and others of `consentry.store`: nothing was kept.
+    """
+    name = clean_name(name)
+    if not photos:
+        raise UsageError("no photo was given", "Give at least one photo that shows the person's face")
+    require_enrolment_consent(site, consent, name)
+    samples, reports = _accepted(analyser, photos)
+    candidate = _Candidate(name, consent, photos, samples, analyser.recogniser_sha256)
+    person_id, consent_id = uuid.uuid4().hex, uuid.uuid4().hex
+    with ExitStack() as undo:
+        with site.write() as session:
+            _refuse_duplicate(site, session, candidate, duplicate_cosine)
+            key = _keep_person(site, session, candidate, person_id, consent_id)
+            for photo, sample in zip(photos, samples, strict=True):
+                blob_sha256 = _keep_photo(site, session, candidate, person_id, key, photo, sample)
+                undo.callback(site.blobs.remove, blob_sha256)
+            site.bump_gallery_version(session)
+            entry = site.log(
+                session,
+                Event.PERSON_ENROLLED,
+                actor=actor,
+                payload={
+                    "person_id": person_id,
+                    "consent_id": consent_id,
+                    "purpose": consent.purpose,
+                    "photos": len(photos),
+                    "recogniser_sha256": candidate.recogniser_sha256,
+                },
+                subject_pseudonym=key.pseudonym(person_id),
+            )
+        undo.pop_all()
+    return EnrolmentResult(person_id, consent_id, entry.seq, reports)
+
+
+def require_enrolment_consent(site: Site, consent: ConsentRecord, name: str) -> None:
+    """Whether someone called `name` may be enrolled here and now with this consent.
+
+    The purpose must be a declared one; `verification`, which is 1:1, needs no declaration.
+
+    Raises:
+        UsageError: no usable name.
+        ConsentInvalid: says why not.
+    """
+    name = clean_name(name)
+    if consent.person.name is not None and clean_name(consent.person.name) != name:
+        raise ConsentInvalid(
+            "the consent is another person's: its name is not the one to enrol", "Give the right file"
+        )
+    allowed = {VERIFICATION}
+    is_demo_site = False
+    try:
+        declared = require_declared(site)
+        allowed |= set(declared.declaration.purposes)
+        is_demo_site = declared.is_demo
+    except NotDeclared:
+        pass  # without a declaration only 1:1 verification is allowed, which `allowed` says
+    if consent.is_demo and not is_demo_site:
+        raise ConsentInvalid(
+            "a demo consent counts only in a demo folder",
+            "Use --consent FILE, or run `consentry declare --demo` on another data folder",
+        )
+    if consent.purpose not in allowed:
+        raise ConsentInvalid(
+            f"the consent is for purpose “{consent.purpose}”, this site may enrol for "
+            + ", ".join(f"“{purpose}”" for purpose in sorted(allowed)),
+            "Ask for a consent to one of these, or declare the purpose with `consentry declare FILE`",
+        )
+    live_consent([consent], purpose=consent.purpose, at_unix_s=site.clock.unix_s(), act="enrol")
+
+
+def assess_photos(analyser: PhotoAnalyser, photos: Sequence[Photo]) -> list[PhotoReport]:
+    """What enrolment would say of each photo, keeping nothing. Call it only with the person's consent.
+
+    Raises:
+        EngineError: the analyser failed.
+    """
+    return [assessed.report for assessed in _assess(analyser, photos)]
+
+
+def _accepted(
+    analyser: PhotoAnalyser, photos: Sequence[Photo]
+) -> tuple[list[FaceSample], tuple[PhotoReport, ...]]:
+    """The one face of each photo.
+
+    Raises:
+        EnrolmentRefused: at least one photo cannot be used.
+    """
+    assessed = _assess(analyser, photos)
+    refused = [one for one in assessed if one.refused_as is not None]
+    if refused:
+        kinds = {one.refused_as for one in refused}
+        kind = kinds.pop() if len(kinds) == 1 else EnrolmentRefused
+        assert kind is not None
+        raise kind(
+            "; ".join(f"{one.report.label}: {', '.join(one.report.refusals)}" for one in refused),
+            "Nothing was kept. Give photos that each show this one person, large, sharp and from the front",
+        )
+    samples = [one.sample for one in assessed if one.sample is not None]
+    return samples, tuple(one.report for one in assessed)
+
+
+def _assess(analyser: PhotoAnalyser, photos: Sequence[Photo]) -> list[_Assessed]:
+    assessed = [_assess_one(photo.label, analyser.analyse(photo.bgr)) for photo in photos]
+    usable = {
+        index: one.sample
+        for index, one in enumerate(assessed)
+        if one.refused_as is None and one.sample is not None
+    }
+    for index, mean_cosine in _odd_ones(usable).items():
+        report = PhotoReport(
+            assessed[index].report.label,
+            assessed[index].report.quality,
+            (
+                "the face is not the one of the other photos "
+                f"(mean cosine {mean_cosine:.2f}, {SAME_PERSON_COSINE} needed)",
+            ),
+        )
+        assessed[index] = _Assessed(report, assessed[index].sample, EnrolmentRefused)
+    return assessed
+
+
+def _assess_one(label: str, samples: list[FaceSample]) -> _Assessed:
+    if not samples:
+        return _Assessed(PhotoReport(label, None, ("no face found",)), None, NoFaceFound)
+    if len(samples) > 1:
+        reason = f"{len(samples)} faces found, exactly one needed"
+        return _Assessed(PhotoReport(label, None, (reason,)), None, ManyFacesFound)
+    sample = samples[0]
+    report = PhotoReport(label, sample.quality, sample.refusals)
+    return _Assessed(report, sample, PoorQuality if sample.refusals else None)
+
+
+def _odd_ones(usable: dict[int, FaceSample]) -> dict[int, float]:
+    """Photos whose face is not the others', with their mean cosine to those left when they were set aside.
+
+    The least alike is set aside first, so that one stranger among three photos does not pull down the mean
+    of the other two. Of two photos that differ nobody can say which is odd: both are.
+    """
+    left = dict(usable)
+    odd: dict[int, float] = {}
+    while len(left) > 1:
+        cosines = np.stack([sample.template for sample in left.values()])
+        similarity = cosines @ cosines.T
+        means = (similarity.sum(axis=1) - similarity.diagonal()) / (len(left) - 1)
+        worst = int(np.argmin(means))
+        if means[worst] >= SAME_PERSON_COSINE:
+            break
+        if len(left) == 2:
+            odd |= dict.fromkeys(left, float(means[worst]))
+            break
+        index = list(left)[worst]
+        odd[index] = float(means[worst])
+        del left[index]
+    return odd
+
+
+def _keep_person(
+    site: Site, session: Session, candidate: _Candidate, person_id: str, consent_id: str
+) -> SealingKey:
+    """Add the person, their key and their consent; returns the key."""
+    key, wrapped_key = new_person_key(site.key, site.site_uuid, person_id)
+    now_unix_ms = site.now_unix_ms()
+    sealed_name = key.seal(candidate.name.encode(), Kind.NAME, person_id)
+    session.add(PersonRow(id=person_id, enrolled_unix_ms=now_unix_ms, sealed_name=sealed_name))
+    session.flush()
+    session.add(PersonKeyRow(person_id=person_id, wrapped_key=wrapped_key))
+    sealed_record = key.seal(candidate.consent.model_dump_json().encode(), Kind.CONSENT, consent_id)
+    session.add(
+        ConsentRow(
+            id=consent_id, person_id=person_id, received_unix_ms=now_unix_ms, sealed_record=sealed_record
+        )
+    )
+    return key
+
+
+def _keep_photo(
+    site: Site,
+    session: Session,
+    candidate: _Candidate,
+    person_id: str,
+    key: SealingKey,
+    photo: Photo,
+    sample: FaceSample,
+) -> str:
+    """Write one photo's blob, then add its rows; returns the blob's name."""
+    photo_id, template_id = uuid.uuid4().hex, uuid.uuid4().hex
+    sealed_template = key.seal(pack_template(sample.template), Kind.TEMPLATE, template_id)
+    sealed_photo = key.seal(photo.original, Kind.PHOTO, photo_id)
+    blob_sha256 = site.blobs.write(sealed_photo)
+    now_unix_ms = site.now_unix_ms()
+    session.add(BlobRow(sha256=blob_sha256, size_bytes=len(sealed_photo), written_unix_ms=now_unix_ms))
+    session.flush()
+    session.add(
+        PhotoRow(id=photo_id, person_id=person_id, blob_sha256=blob_sha256, added_unix_ms=now_unix_ms)
+    )
+    session.flush()
+    session.add(
+        TemplateRow(
+            id=template_id,
+            person_id=person_id,
+            photo_id=photo_id,
+            recogniser_sha256=candidate.recogniser_sha256,
+            quality=sample.quality,
+            added_unix_ms=now_unix_ms,
+            sealed_template=sealed_template,
+        )
+    )
+    return blob_sha256
+
+
+def _refuse_duplicate(
+    site: Site,
+    session: Session,
+    candidate: _Candidate,
+    duplicate_cosine: float,
+) -> None:
+    """Compare with everyone whose consent is in force.
+
+    Raises:
+        DuplicatePerson: the best of them reaches `duplicate_cosine`.
+    """
+    probes = np.stack([sample.template for sample in candidate.samples])
+    best_cosine, best_id = -1.0, ""
+    for person_id in session.scalars(select(PersonRow.id)):
+        key = site.person_key(session, person_id)
+        if why_not_live(consents_of(session, person_id, key), site.clock.unix_s()) is not None:
+            continue
+        for template in templates_of(session, person_id, key, candidate.recogniser_sha256):
+            cosine = float((probes @ template).max())
+            if cosine > best_cosine:
+                best_cosine, best_id = cosine, person_id
+    if best_cosine >= duplicate_cosine:
+        raise DuplicatePerson(
+            f"this face is enrolled already, as person {best_id} (cosine {best_cosine:.2f})",
+            f"Nothing was kept. To enrol anew, withdraw first: `consentry person withdraw {best_id}`",
+        )
