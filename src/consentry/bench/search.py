@@ -21,10 +21,12 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import faiss
 import numpy as np
+import numpy.typing as npt
 
 from consentry.bench.figures import Figure
 from consentry.clock import Clock, SystemClock
@@ -53,10 +55,33 @@ _HARD_BAND = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A way to draw templates: `draw(rng, rows)` gives unit-norm float32 (rows, WIDTH)."""
+    """A way to draw templates.
+
+    Attributes:
+        name: Of the figures measured with it.
+        draw: `draw(rng, rows)` gives unit-norm float32 (rows, WIDTH).
+        real: Templates of real faces to put into every gallery, (P, WIDTH); P is 0 for synthetic kinds.
+    """
 
     name: str
     draw: Callable[[np.random.Generator, int], Floats]
+    real: Floats
+
+    def gallery(self, rng: np.random.Generator, rows: int) -> Floats:
+        """`rows` templates, the real ones first."""
+        templates = np.empty((rows, WIDTH), np.float32)
+        for start in range(0, rows, _BLOCK_ROWS):
+            block = templates[start : start + _BLOCK_ROWS]
+            block[:] = self.draw(rng, len(block))
+        templates[: len(self.real)] = self.real[:rows]
+        return templates
+
+    def probes(self, rng: np.random.Generator, templates: Floats, cosines: Floats) -> Floats:
+        """One mate for each of `cosines` (K,), of random rows of `templates`; every second real if any is."""
+        chosen = rng.integers(0, len(templates), len(cosines))
+        if len(self.real):
+            chosen[::2] = rng.integers(0, min(len(self.real), len(templates)), len(chosen[::2]))
+        return planted(self, rng, templates[chosen], cosines)
 
 
 def sources(real_templates: Floats | None) -> list[Source]:
@@ -65,8 +90,8 @@ def sources(real_templates: Floats | None) -> list[Source]:
     Raises:
         UsageError: `real_templates` has another width.
     """
-    spread = np.exp(-np.arange(WIDTH) / (2 * _SPECTRUM_DECAY)).astype(np.float32)
-    spread *= np.float32(np.sqrt((1 - _MEAN_COSINE) / np.square(spread).sum()))
+    decay = np.exp(-np.arange(WIDTH) / (2 * _SPECTRUM_DECAY))
+    spread = (decay * np.sqrt((1 - _MEAN_COSINE) / np.square(decay).sum())).astype(np.float32)
     mean = np.zeros(WIDTH, np.float32)
     mean[-1] = np.sqrt(_MEAN_COSINE)
 
@@ -76,7 +101,8 @@ def sources(real_templates: Floats | None) -> list[Source]:
     def anisotropic(rng: np.random.Generator, rows: int) -> Floats:
         return _unit(rng.standard_normal((rows, WIDTH), dtype=np.float32) * spread + mean)
 
-    found = [Source("isotropic", isotropic), Source("anisotropic", anisotropic)]
+    none = np.empty((0, WIDTH), np.float32)
+    found = [Source("isotropic", isotropic, none), Source("anisotropic", anisotropic, none)]
     if real_templates is not None:
         if real_templates.ndim != 2 or real_templates.shape[1] != WIDTH or not len(real_templates):
             raise UsageError(f"real templates must be (P, {WIDTH}), but are {real_templates.shape}")
@@ -87,7 +113,7 @@ def sources(real_templates: Floats | None) -> list[Source]:
             weights = rng.standard_normal((rows, len(axes)), dtype=np.float32)
             return _unit(weights @ axes + rest * rng.standard_normal((rows, WIDTH), dtype=np.float32))
 
-        found.append(Source("real", real))
+        found.append(Source("real", real, real_templates))
     return found
 
 
@@ -146,10 +172,8 @@ def run(
 
 def _timed(source: Source, rng: np.random.Generator, rows: int, queries: int, clock: Clock) -> list[Figure]:
     """Query time, memory and build time at full size; each answer is also compared with the full scan's."""
-    templates = np.empty((rows, WIDTH), np.float32)
-    for start in range(0, rows, _BLOCK_ROWS):
-        templates[start : start + _BLOCK_ROWS] = source.draw(rng, min(_BLOCK_ROWS, rows - start))
-    background = templates[: rows // 2][:1000] @ templates[rows // 2 :][:1000].T
+    templates = source.gallery(rng, rows)
+    background = source.draw(rng, 1000) @ source.draw(rng, 1000).T
     before_mib = _resident_mib()
     began_s = clock.monotonic_s()
     ours = Index(templates, key=rng.bytes(32), sketch_from_rows=0)
@@ -162,20 +186,18 @@ def _timed(source: Source, rng: np.random.Generator, rows: int, queries: int, cl
     peer_built_s = clock.monotonic_s() - began_s
     peer_mib = _resident_mib() - before_mib
 
-    targets = templates[rng.integers(0, rows, queries)]
-    probes = planted(source, rng, targets, rng.uniform(FLOORS_COSINE[0], 0.9, queries).astype(np.float32))
+    cosines = rng.uniform(FLOORS_COSINE[0], 0.9, queries).astype(np.float32)
+    probes = source.probes(rng, templates, cosines)
     probes[1::2] = source.draw(rng, len(probes[1::2]))
     everything = Index(templates, sketch_from_rows=rows + 1)
     peer_ms: list[float] = []
     ours_ms: dict[float, list[float]] = {floor: [] for floor in FLOORS_COSINE}
     missed = 0
     for probe in probes:
-        peer_ms.append(_elapsed_ms(clock, lambda probe=probe: peer.search(probe[None], 10)))
+        peer_ms.append(_elapsed_ms(clock, partial(peer.search, probe[None], 10)))
         truth = everything.search(probe, FLOORS_COSINE[0], rows)
-        for floor in FLOORS_COSINE:
-            ours_ms[floor].append(
-                _elapsed_ms(clock, lambda probe=probe, floor=floor: ours.search(probe, floor, 10))
-            )
+        for floor in rng.permutation(FLOORS_COSINE).tolist():
+            ours_ms[floor].append(_elapsed_ms(clock, partial(ours.search, probe, floor, 10)))
             expected = truth.rows[truth.scores.astype(np.float64) >= floor]
             missed += len(np.setdiff1d(expected, ours.search(probe, floor, rows).rows))
     figures = [
@@ -207,13 +229,12 @@ def _full_proof(
         rng = np.random.default_rng([seed, 2, galleries])
         source = kinds[galleries % len(kinds)]
         floor = FLOORS_COSINE[galleries // len(kinds) % len(FLOORS_COSINE)]
-        templates = source.draw(rng, PROOF_ROWS)
+        templates = source.gallery(rng, PROOF_ROWS)
         index = Index(templates, key=rng.bytes(32), sketch_from_rows=0)
         of_gallery = min(PROOF_SEARCHES_PER_GALLERY, searches - done)
         for start in range(0, of_gallery, 500):
             count = min(500, of_gallery - start)
-            targets = templates[rng.integers(0, PROOF_ROWS, count)]
-            probes = planted(source, rng, targets, _near_floor(rng, floor, count))
+            probes = source.probes(rng, templates, _near_floor(rng, floor, count))
             for probe, (rows, scores) in zip(probes, _truth(templates, probes, floor), strict=True):
                 found = index.search(probe, floor, PROOF_ROWS)
                 answers += len(rows)
@@ -299,9 +320,9 @@ def _elapsed_ms(clock: Clock, action: Callable[[], object]) -> float:
     return (clock.monotonic_s() - began_s) * 1000
 
 
-def _unit(vectors: Floats) -> Floats:
+def _unit(vectors: npt.NDArray[np.floating]) -> Floats:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors
+    return np.asarray(vectors, np.float32)
 
 
 def _resident_mib() -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,10 @@ def engines(settings: Vision) -> Engines:
 
 
 def photo_analyser(settings: Settings) -> PhotoAnalyst:
-    """What enrolment and verification look at photos with."""
-    return PhotoAnalyst(engines(settings.vision))
+    """What enrolment and verification look at photos with: in float32, as a photo is worth the time."""
+    store, catalogue = ModelStore(models_dir()), Catalogue.load()
+    runtime = replace(remembered_choice(settings.vision).runtime, precision="f32")
+    return PhotoAnalyst(load_engines(settings.vision, store, catalogue, runtime=runtime))
 
 
 def remembered_choice(settings: Vision) -> RuntimeChoice:

@@ -56,9 +56,11 @@ class PullBars:
         if self._task is not None:
             self._bars.update(self._task, completed=done_bytes)
 
-    def end(self) -> None:
-        """Stop the bar where it is."""
+    def end(self, whole: bool) -> None:
+        """Fill the bar if it is `whole`, else stop it where it is."""
         if self._task is not None:
+            if whole:
+                self._bars.update(self._task, total=1, completed=1)
             self._bars.stop_task(self._task)
         self._task = None
 

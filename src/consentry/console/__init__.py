@@ -1,1 +1,1 @@
-"""console"""
+"""The web pages, on the same services as the API."""

@@ -21,7 +21,7 @@ from consentry.gallery.sketch import SKETCH_WIDTHS, Rows, Sketch
 from consentry.types import Floats
 
 SKETCH_FROM_ROWS = 10_000
-"""Gallery size from which the sketch scan is several times faster than the full scan (docs/decisions/0020)."""
+"""Gallery size from which the sketch scan is several times faster (docs/decisions/0020-search.md)."""
 
 SKETCH_FLOOR_COSINE = 0.25
 """Floor under which so many rows are candidates that the sketch scan is left out."""
@@ -127,7 +127,7 @@ class Index:
     @property
     def _rounding(self) -> float:
         """Bound of a float32 inner product's error: D u, u = 2^-24, doubled for the norms' tolerance."""
-        return self._templates.shape[1] * 2.0**-23
+        return float(self._templates.shape[1]) * 2.0**-23
 
     def _rough(self, probe: Floats, floor_cosine: float) -> tuple[Rows, Floats]:
         """Rows that may reach the floor and their float32 inner products."""
@@ -165,7 +165,7 @@ def _all_products(templates: Floats, probe: Floats) -> Floats:
     OpenBLAS's matrix-vector product takes up to twice as long."""
     products = np.empty(len(templates), np.float32)
     probe = np.ascontiguousarray(probe)
-    faiss.fvec_inner_products_ny(
+    faiss.fvec_inner_products_ny(  # type: ignore[attr-defined]  # not in FAISS's stubs
         faiss.swig_ptr(products),
         faiss.swig_ptr(probe),
         faiss.swig_ptr(templates),
@@ -176,10 +176,10 @@ def _all_products(templates: Floats, probe: Floats) -> Floats:
 
 
 def _products(templates: Floats, probe: Floats, rows: Rows) -> Floats:
-    """float32 inner products of some rows, read in place: a NumPy gather copies them and takes twice as long."""
+    """float32 inner products of some rows, read in place: a NumPy gather takes twice as long."""
     products = np.empty(len(rows), np.float32)
     probe = np.ascontiguousarray(probe)
-    faiss.fvec_inner_products_by_idx(
+    faiss.fvec_inner_products_by_idx(  # type: ignore[attr-defined]  # not in FAISS's stubs
         faiss.swig_ptr(products),
         faiss.swig_ptr(probe),
         faiss.swig_ptr(templates),

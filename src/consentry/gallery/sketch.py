@@ -23,7 +23,7 @@ and D alone. The moments of f are exact, from E|v_i| and E|v_i v_j| = 2 / (pi D)
 
 A row is a candidate when its estimate is at or above `radius(floor)`, which is solved from
 
-    integral Normal(f; m, E f^2 - m^2) Phi((radius - c f) / sqrt(s^2 (1-f^2) / (D-1) + r^2)) df = 5e-10
+    integral Normal(f; m, E f^2 - m^2) Phi((radius - c f) / sqrt(s^2 (1-f^2) / (D-1) + r^2)) df = 1e-9 / 3
 
 at c = floor; r bounds the error of the scan's 8-bit tables (see `_rounding_sd`). With f's slight skew
 and the exact law of u in place of both normals the probability stays under 1e-9 (a test computes it).
@@ -50,11 +50,11 @@ Rows = npt.NDArray[np.int64]
 MISS_PROBABILITY = 1e-9
 """Largest probability, over the secret rotation, that a row at exactly the floor is no candidate."""
 
-SKETCH_WIDTHS = range(256, 1025, 8)
+SKETCH_WIDTHS = range(512, 1025, 8)
 """Template widths with a sketch: below, one bit a dimension says too little; above, sums pass 16 bits."""
 
-NOMINAL_MISS = MISS_PROBABILITY / 2
-"""The same by the formula above, which is up to twice too low for floors near 1."""
+NOMINAL_MISS = MISS_PROBABILITY / 3
+"""The same by the formula above, which is up to 2.5 times too low for floors near 1."""
 
 _BITS = 4
 _CODES = 1 << _BITS
@@ -94,9 +94,14 @@ class Sketch:
 
         Args:
             probe: Unit-norm float32 (D,).
-            floor_cosine: In [-1, 1].
+            floor_cosine: In [0, 1]; the scan's 16-bit sums cannot express radii far below 0.
             nominal_miss: See `radius`.
+
+        Raises:
+            UsageError: `floor_cosine` is outside [0, 1].
         """
+        if not 0.0 <= floor_cosine <= 1.0:
+            raise UsageError(f"a sketch cannot be searched for cosine {floor_cosine:g}")
         rotated = np.einsum("ij,j->i", self._rotation, probe)
         least = radius(self._width, floor_cosine, nominal_miss)
         _, _, rows = self._scan.range_search(rotated[None], least)
@@ -109,7 +114,7 @@ def radius(width: int, floor_cosine: float, nominal_miss: float = NOMINAL_MISS) 
 
     Args:
         width: D, of the templates.
-        floor_cosine: In [-1, 1].
+        floor_cosine: In [0, 1].
         nominal_miss: Right-hand side of the formula. Proofs ask for 1e-3 or so, where misses are
             frequent enough to be counted and compared with the formula.
     """

@@ -26,6 +26,13 @@ class Event(StrEnum):
     PERSON_WITHDRAWN = "person.withdrawn"
     CAMERA_ADDED = "camera.added"
     CAMERA_REMOVED = "camera.removed"
+    USER_ADDED = "user.added"
+    USER_PASSWORD_RENEWED = "user.password_renewed"  # noqa: S105 - the name of an event
+    SESSION_OPENED = "session.opened"
+    SESSION_REFUSED = "session.refused"
+    SESSION_CLOSED = "session.closed"
+    VIEW_OPENED = "view.opened"
+    SEARCH_MADE = "search.made"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,9 @@ def media_fault(error: av.FFmpegError, name: str, *, timed_out: bool) -> MediaEr
         case av.HTTPNotFoundError() | av.FileNotFoundError():
             return SourceNotFound(f"{name} does not exist", "Check the path, and the camera's manual for it")
         case av.ExitError() | av.TimeoutError():
-            return _timeout(name)
+            return timeout_fault(name)
     if timed_out:
-        return _timeout(name)
+        return timeout_fault(name)
     match error:
         case av.PermissionError():
             return MediaError(f"{name} may not be read by this user", "Give this user the right to read it")
@@ -79,5 +79,6 @@ def name_fault(url: str, name: str) -> MediaError | None:
     return None
 
 
-def _timeout(name: str) -> SourceTimeout:
+def timeout_fault(name: str) -> SourceTimeout:
+    """The error for a source that says nothing."""
     return SourceTimeout(f"{name} did not answer in time", "Check that it is on and on this network")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -24,6 +25,7 @@ from consentry.media.stills import StillSource, photos_in
 from consentry.types import redact_url
 
 RAW_MJPEG_SUFFIXES = frozenset({".mjpeg", ".mjpg"})
+_PLAIN = re.compile(r"[^@\s\0]+@?[^@\s\0]+")
 
 
 def open_source(url: str, *, camera: str, settings: Media, clock: Clock) -> Source:
@@ -50,16 +52,15 @@ def open_source(url: str, *, camera: str, settings: Media, clock: Clock) -> Sour
         MediaError: the file may not be read.
     """
     scheme = url.partition(":")[0].lower()
-    name = redact_url(url)
     if scheme in ("rtsp", "rtsps"):
-        address = rtsp_address(url, name, settings)
+        address = rtsp_address(url, _network_name(url), settings)
     elif scheme in ("http", "https"):
-        address = http_address(url, name, settings)
+        address = http_address(url, _network_name(url), settings)
     elif scheme == "webcam":
         address = _webcam(url)
     elif "://" in url and scheme != "file":
         raise UsageError(
-            f"{name} is of no kind that can be opened", "Give a file, a folder, rtsp://, http:// or webcam:0"
+            f"{scheme}:// cannot be opened", "Give a file, a folder, rtsp://, http:// or webcam:0"
         )
     else:
         return _open_path(url, camera=camera, settings=settings, clock=clock)
@@ -70,6 +71,25 @@ def probe(url: str, *, settings: Media, clock: Clock) -> SourceInfo:
     """What `url` is; opens it and closes it again. Raises as `open_source` does."""
     with open_source(url, camera="probe", settings=settings, clock=clock) as source:
         return source.info
+
+
+def _network_name(url: str) -> str:
+    """`url` without credentials.
+
+    A password with an unencoded `@`, `/` or space in it would be taken for another part of the URL, and
+    shown. So such a URL is refused, in words that do not repeat it.
+    """
+    try:
+        parts = urlsplit(url)
+        valid = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or url.count("@") != parts.netloc.count("@") or not _PLAIN.fullmatch(url):
+        raise UsageError(
+            "that is no valid URL",
+            "Check host and port; in the password write @ as %40, / as %2F, # as %23, a space as %20",
+        )
+    return redact_url(url)
 
 
 def _webcam(url: str) -> Address:
@@ -94,9 +114,13 @@ def _open_path(url: str, *, camera: str, settings: Media, clock: Clock) -> Sourc
     path = Path(text)
     if path.is_dir():
         return StillSource(photos_in(path), kind="folder", name=text, camera=camera, settings=settings)
+    if path.exists() and not path.is_file():
+        raise BadMedia(
+            f"{text} is neither a file nor a folder", "Give a video, a photo or a folder of photos"
+        )
     header = photo_format(path)
     if header is not None and path.suffix.lower() not in RAW_MJPEG_SUFFIXES:
         return StillSource([path], kind="photo", name=text, camera=camera, settings=settings)
-    if path.is_file() and path.stat().st_size == 0:
+    if path.stat().st_size == 0:
         raise BadMedia(f"{text} is empty", "Copy it again")
     return open_stream(file_address(path, text), camera=camera, settings=settings, clock=clock)

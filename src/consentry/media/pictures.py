@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from consentry.clock import Clock
 from consentry.config import Media
 from consentry.errors import BadMedia, MediaError, SourceTimeout
-from consentry.media.faults import media_fault
+from consentry.media.faults import media_fault, timeout_fault
 from consentry.media.handover import Decoded
 from consentry.media.source import SourceKind
 from consentry.media.tally import Tally
@@ -55,6 +55,7 @@ class PictureReader:
         self._tainted: set[int] = set()
         self._last_picture_s = clock.monotonic_s()
         self._seen_until_s = 0.0
+        self._last_partial = False
 
     def pictures(self, container: InputContainer, stream: VideoStream) -> Generator[Decoded, None, None]:
         """Every whole picture of `stream` in the order of showing; closes `container` at the end.
@@ -81,7 +82,10 @@ class PictureReader:
             container.close()
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-        """Packets that hold data, until the stream ends or cannot be read any further."""
+        """Packets that hold data, until the stream ends or cannot be read any further.
+
+        When a wait times out, FFmpeg first gives the packet it still held back, as if all were well.
+        """
         demuxed = container.demux(stream)
         while True:
             failure: MediaError | None = None
@@ -90,17 +94,23 @@ class PictureReader:
             try:
                 packet = next(demuxed, None)
             except av.FFmpegError as error:
-                failure = self._read_failure(error, self._clock.monotonic_s() - began_s)
+                failure = self._read_failure(error, self._waited_too_long(began_s))
             if failure is not None:
                 raise failure
             if packet is None:
                 return
+            timed_out = self._live and self._waited_too_long(began_s)
             if packet.size > 0:
                 yield packet
+            if timed_out:
+                raise timeout_fault(self._name)
 
-    def _read_failure(self, error: av.FFmpegError, waited_s: float) -> MediaError | None:
+    def _waited_too_long(self, began_s: float) -> bool:
+        return self._clock.monotonic_s() - began_s >= self._settings.read_timeout_s
+
+    def _read_failure(self, error: av.FFmpegError, timed_out: bool) -> MediaError | None:
         """What a failed read means; None when it only means that this was the end."""
-        fault = media_fault(error, self._name, timed_out=waited_s >= self._settings.read_timeout_s)
+        fault = media_fault(error, self._name, timed_out=timed_out)
         if not isinstance(fault, BadMedia):
             return fault
         if self._kind == "mjpeg" and isinstance(error, av.OSError):
@@ -112,22 +122,23 @@ class PictureReader:
 
     def _sent(self, packet: Packet[VideoStream]) -> None:
         self._tally.sent(packet.pts)
-        if packet.pts is None:
-            return
-        if packet.is_corrupt:
+        self._last_partial = packet.is_corrupt
+        if packet.pts is not None and packet.is_corrupt:
             self._tainted.add(packet.pts)
-        if packet.time_base:
-            self._seen_until_s = max(
-                self._seen_until_s, float((packet.pts + (packet.duration or 0)) * packet.time_base)
-            )
+        stamp = packet.dts if packet.pts is None else packet.pts
+        if stamp is not None and packet.time_base:
+            end_s = float((stamp + (packet.duration or 0)) * packet.time_base)
+            self._seen_until_s = max(self._seen_until_s, end_s)
 
     def _settle(self, picture: VideoFrame, stream: VideoStream) -> Iterator[Decoded]:
         """Count `picture` and what was lost before it; give it on unless it is damaged."""
         self._lose(self._tally.came_out(picture.pts))
         sequence = self.frames_read
         self.frames_read += 1
-        if picture.is_corrupt or picture.pts in self._tainted:
-            self._tainted.discard(picture.pts or 0)
+        tainted = picture.pts in self._tainted
+        if self._tainted and picture.pts is not None:
+            self._tainted = {pts for pts in self._tainted if pts > picture.pts}
+        if tainted or picture.is_corrupt:
             self.drops["corrupt_frame"] += 1
             return
         self.frames_decoded += 1
@@ -154,17 +165,19 @@ class PictureReader:
             )
 
     def _ends_early(self, container: InputContainer, stream: VideoStream) -> bool:
-        """Whether the file says it is longer than what could be read."""
+        """Whether the last packet was incomplete, or the file says it is longer than what could be read."""
         if self.drops["truncated"]:
             return False
+        if self._last_partial:
+            return True
+        start_s = float((stream.start_time or 0) * (stream.time_base or 0))
         if stream.duration is not None and stream.time_base:
-            declared_s = float(stream.duration * stream.time_base)
+            declared_s = start_s + float(stream.duration * stream.time_base)
         elif container.duration is not None and len(container.streams) == 1:
             declared_s = container.duration / av.time_base
         else:
             return False
-        start_s = float((stream.start_time or 0) * (stream.time_base or 0))
-        missing_s = start_s + declared_s - self._seen_until_s
+        missing_s = declared_s - self._seen_until_s
         return self._seen_until_s > 0 and missing_s > TRUNCATED_BY_S + 3 * self._step_s
 
 

@@ -21,6 +21,7 @@ from consentry.types import Picture
 TICKS_A_SECOND = 90_000
 KEYFRAME_EVERY_S = 2.0
 LARGEST_SIDE_PX = 16_384
+CLAIM_BYTES = 65_536
 BT709 = 1
 
 
@@ -41,6 +42,8 @@ class VideoWriter:
     Raises:
         UsageError: a size or rate that no video can have, or `path` is a folder.
         SourceNotFound: the folder of `path` does not exist.
+        DiskFull: no space left.
+        MediaError: nothing can be written there.
     """
 
     def __init__(self, path: Path, *, frame_wh: tuple[int, int], fps: float, threads: int = 0) -> None:
@@ -58,6 +61,7 @@ class VideoWriter:
         self._last_pts = -1
         self._frame_ticks = round(TICKS_A_SECOND / fps)
         self._open = True
+        self._claim()
         self._reformatter = VideoReformatter()
         self._container = av.open(
             str(self._partial), mode="w", format="mp4", options={"movflags": "+faststart"}
@@ -147,6 +151,17 @@ class VideoWriter:
             self.close()
         else:
             self.abort()
+
+    def _claim(self) -> None:
+        """Make sure that the file can begin: FFmpeg never closes one that it could not write a header to."""
+        fault: ConsentryError | None = None
+        try:
+            self._partial.write_bytes(bytes(CLAIM_BYTES))
+        except OSError as error:
+            fault = self._fault(error)
+            self._partial.unlink(missing_ok=True)
+        if fault is not None:
+            raise fault
 
     def _encodable(self, bgr: Picture) -> VideoFrame:
         """`bgr` in the size and pixel format of the video."""

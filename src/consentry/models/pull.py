@@ -24,8 +24,8 @@ class Progress(Protocol):
     def reached(self, done_bytes: int) -> None:
         """`done_bytes` of the total are here, those of an earlier, cut attempt included."""
 
-    def end(self) -> None:
-        """It ended, well or not."""
+    def end(self, whole: bool) -> None:
+        """It ended; `whole` says whether it is here and verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,10 @@ def _fetch(group: Sequence[ModelEntry], store: ModelStore, progress: Progress, m
 
 @contextmanager
 def _shown(progress: Progress, label: str, total_bytes: int | None) -> Iterator[None]:
+    whole = False
     progress.begin(label, total_bytes)
     try:
         yield
+        whole = True
     finally:
-        progress.end()
+        progress.end(whole)

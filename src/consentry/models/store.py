@@ -62,7 +62,7 @@ class ModelStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
         self._verified: dict[str, tuple[int, int, int]] = {}
 
     def path(self, entry: ModelEntry) -> Path:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from consentry.errors import DataDamaged, ErasureIncomplete
 from consentry.ledger.entry import Event
 from consentry.people.roster import consents_of
-from consentry.people.scan import Needle, Scan, pieces, scan_for
+from consentry.people.scan import PIECE_BYTES, Needle, Scan, pieces, scan_for
 from consentry.people.seal import Kind, SealingKey
 from consentry.people.site import Site
 from consentry.people.templates import open_template
@@ -237,7 +237,9 @@ def _photo_needles(site: Site, photo: PhotoRow, key: SealingKey) -> list[Needle]
         return []
     needles = pieces("a sealed photo", sealed, _PHOTO_PIECES)
     # The first half of a photo may be headers and tables that other pictures have too.
-    needles += pieces("a photo", original[len(original) // 2 :], _PHOTO_PIECES)
+    second_half = original[len(original) // 2 :]
+    if len(second_half) > PIECE_BYTES:
+        needles += pieces("a photo", second_half, _PHOTO_PIECES)
     return needles
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from consentry.store.failures import mapped_errors
 
 PIECE_BYTES = 32
+_TELLING_BYTES = 12  # different ones in a piece; random bytes have about 30, a plain surface has 1
 _CHUNK_BYTES = 4 * 1024 * 1024
 
 
@@ -68,12 +69,21 @@ def scan_for(data_dir: Path, needles: Sequence[Needle]) -> Scan:
 
 
 def pieces(what: str, content: bytes, count: int) -> list[Needle]:
-    """`count` pieces of `content`, spread from its start to its end, so that a remnant of it is found too."""
+    """Up to `count` pieces of `content`, spread from its start to its end, so that a remnant is found too.
+
+    A piece that says nothing, such as a run of zeros, would be found anywhere: the next one is taken.
+    """
     if len(content) <= PIECE_BYTES:
         return [Needle(what, content)]
     last = len(content) - PIECE_BYTES
-    starts = sorted({last * index // max(1, count - 1) for index in range(count)})
-    return [Needle(what, content[start : start + PIECE_BYTES]) for start in starts]
+    found = {}
+    for index in range(count):
+        for start in range(last * index // max(1, count - 1), last + 1, PIECE_BYTES):
+            piece = content[start : start + PIECE_BYTES]
+            if len(set(piece)) >= _TELLING_BYTES:
+                found[piece] = Needle(what, piece)
+                break
+    return list(found.values())
 
 
 def _chunks(path: Path, *, overlap: int) -> Iterator[bytes]:

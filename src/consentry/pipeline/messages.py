@@ -109,8 +109,9 @@ class Health:
         roster_version: Of the roster in use; -1 before the first.
         frames_read, frames_analysed, faces, tracks: Counted over all connections.
         frame_drops: Frames that were not analysed, by cause.
-        live_drops: Redacted pictures that were not sent, by cause: `thinned` came sooner than the wanted
-            rate, `replaced` was overtaken by a newer one before it could be sent.
+        live_drops: What was not sent, by cause: of redacted pictures, `thinned` came sooner than the
+            wanted rate and `replaced` was overtaken by a newer one; `unsent` counts sightings and changes
+            of state that were lost because the hub did not read.
     """
 
     camera: str

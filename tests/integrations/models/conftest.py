@@ -23,7 +23,7 @@ class Recorder:
 
     begun: list[tuple[str, int | None]] = field(default_factory=list)
     bytes_reached: list[int] = field(default_factory=list)
-    ended: int = 0
+    ended: list[bool] = field(default_factory=list)
 
     def begin(self, label: str, total_bytes: int | None) -> None:
         """Remember what starts."""
@@ -33,9 +33,9 @@ class Recorder:
         """Remember how far it is."""
         self.bytes_reached.append(done_bytes)
 
-    def end(self) -> None:
-        """Count the ends."""
-        self.ended += 1
+    def end(self, whole: bool) -> None:
+        """Remember how it ended."""
+        self.ended.append(whole)
 
 
 class LocalServer:

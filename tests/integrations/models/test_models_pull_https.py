@@ -53,6 +53,14 @@ class Pulling:
         }
 
 
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These servers are on this machine, whatever proxy it uses for others."""
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
 @pytest.fixture
 def pulling(tmp_path: Path, trusting: ssl.SSLContext, recorder: Recorder) -> Pulling:
     return Pulling(tmp_path / "models", trusting, recorder)
@@ -71,7 +79,7 @@ def test_a_file_is_fetched_verified_and_then_left_alone(
     assert pulling.recorder.begun == [("sample", len(CONTENT))]
     assert pulling.recorder.bytes_reached[-1] == len(CONTENT)
     assert pulling.recorder.bytes_reached == sorted(pulling.recorder.bytes_reached)
-    assert pulling.recorder.ended == 1
+    assert pulling.recorder.ended == [True]
 
 
 def test_a_damaged_file_is_fetched_again(
@@ -90,7 +98,7 @@ def test_a_wrong_hash_is_refused_and_nothing_is_kept(
     with pytest.raises(ModelCorrupt, match="differs from its pinned"):
         pulling(make_entry(CONTENT, f"{https_server.url}/x"))
     assert pulling.files() == {}
-    assert pulling.recorder.ended == 1
+    assert pulling.recorder.ended == [False]
 
 
 @pytest.mark.parametrize("length", [0, 10, len(CONTENT) - 1, len(CONTENT) + 1])
@@ -275,18 +283,18 @@ def test_a_certificate_nobody_trusts_is_named(
     assert https_server.requests == []
 
 
+@pytest.mark.parametrize(
+    ("scheme", "words"), [("http", r"nothing received for 0\.2 s"), ("https", r"no connection within 0\.3 s")]
+)
 def test_a_host_that_never_answers_times_out(
-    tmp_path: Path, recorder: Recorder, make_entry: EntryMaker
+    tmp_path: Path, recorder: Recorder, make_entry: EntryMaker, scheme: str, words: str
 ) -> None:
+    """A silent host takes the connection; with https it is the TLS handshake that it never ends."""
+    connection = Connection(connect_timeout_s=0.3, read_timeout_s=0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        source = f"http://127.0.0.1:{silent.getsockname()[1]}/x"
-        with pytest.raises(Offline, match=r"nothing received for 0\.2 s"):
-            pull(
-                [make_entry(CONTENT, source)],
-                ModelStore(tmp_path),
-                recorder,
-                Means(connection=Connection(read_timeout_s=0.2)),
-            )
+        entry = make_entry(CONTENT, f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/x")
+        with pytest.raises(Offline, match=words):
+            pull([entry], ModelStore(tmp_path), recorder, Means(connection=connection))
 
 
 def test_a_host_that_refuses_or_resets_is_offline(
@@ -308,28 +316,29 @@ def test_a_host_that_refuses_or_resets_is_offline(
         pulling(make_entry(CONTENT, f"{https_server.url}/x"))
 
 
-def test_an_address_that_is_none_and_settings_that_cannot_be_used(
-    pulling: Pulling,
-    tmp_path: Path,
-    recorder: Recorder,
-    make_entry: EntryMaker,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_address_that_is_none_is_named(pulling: Pulling, make_entry: EntryMaker) -> None:
     with pytest.raises(EnvironmentLack, match="no valid address"):
         pulling(make_entry(CONTENT, "https://127.0.0.1:port/x"))
+
+
+def test_a_proxy_that_cannot_be_used_or_refuses_is_named(
+    pulling: Pulling, http_server: LocalServer, make_entry: EntryMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entry = make_entry(CONTENT, "https://127.0.0.1:9/x")
     monkeypatch.setenv("HTTPS_PROXY", "nonsense://127.0.0.1:9")
     with pytest.raises(EnvironmentLack, match="proxy or certificate settings"):
         pulling(entry)
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
-    with pytest.raises(Offline):
+    monkeypatch.setenv("HTTPS_PROXY", http_server.url)
+    with pytest.raises(Offline, match="the proxy refused or failed"):
         pulling(entry)
-    monkeypatch.delenv("HTTPS_PROXY")
+
+
+def test_a_certificate_file_that_is_absent_is_named(
+    tmp_path: Path, recorder: Recorder, make_entry: EntryMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "absent.pem"))
     with pytest.raises(EnvironmentLack, match="SSL_CERT_FILE"):
-        pull([entry], ModelStore(tmp_path), recorder, Means())
+        pull([make_entry(CONTENT, "https://127.0.0.1:9/x")], ModelStore(tmp_path), recorder)
 
 
 def test_ctrl_c_leaves_only_what_can_be_resumed(
@@ -345,7 +354,7 @@ from consentry.models.store import ModelStore
 class Told:
     def begin(self, label, total_bytes): pass
     def reached(self, done_bytes): print(done_bytes, flush=True)
-    def end(self): pass
+    def end(self, whole): pass
 try:
     pull([ModelEntry.model_validate_json(sys.argv[2])], ModelStore(Path(sys.argv[1])), Told())
 except KeyboardInterrupt:

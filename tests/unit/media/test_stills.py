@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.unit.media.clips import jpeg, number_of
 
 from consentry.clock import SystemClock
 from consentry.config import Media
 from consentry.errors import BadMedia, UsageError
 from consentry.media import FRAME_DROPS, Source, open_source
-from tests.unit.media.clips import jpeg, number_of
 
 SETTINGS = Media()
 

@@ -1,0 +1,286 @@
+"""The live page: redacted pictures, sightings as they are made, and who is enrolled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nicegui import html, ui
+from nicegui.element import Element
+from starlette.concurrency import run_in_threadpool
+
+from consentry.console import words
+from consentry.errors import ConsentryError, NotDeclared
+from consentry.people.cameras import Camera
+from consentry.people.declaration import require_declared
+from consentry.people.roster import Person
+from consentry.people.sightings import RecordedSighting, recent
+from consentry.server.services import Services, SignedIn
+
+REFRESH_S = 0.5
+SIGHTINGS_SHOWN = 40
+_MARK = (
+    '<svg class="c-mark" viewBox="0 0 32 32" aria-hidden="true"><circle cx="16" cy="16" r="15" '
+    'fill="currentColor"/><rect x="6" y="12" width="20" height="8" rx="2" fill="var(--card)"/></svg>'
+)
+_HEAD = (
+    '<link rel="stylesheet" href="/console/console.css"><script src="/console/live.js" defer></script>'
+    '<meta name="color-scheme" content="light dark">'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """What the page shows besides pictures, read at once."""
+
+    sightings: tuple[RecordedSighting, ...]
+    people: tuple[Person, ...]
+    is_demo: bool
+    why_undeclared: str
+
+
+@dataclass(frozen=True, slots=True)
+class _CameraCard:
+    """The parts of a camera's card that change."""
+
+    camera: Camera
+    pill: Element
+    nothing: Element
+    detail: Element
+    counts: Element
+    drops: Element
+
+
+class LivePage:
+    """One browser's live page.
+
+    Args:
+        services: What it shows.
+        asking: Who looks at it.
+    """
+
+    def __init__(self, services: Services, asking: SignedIn) -> None:
+        self._services, self._hub, self._asking = services, services.hub, asking
+        self._changes = -1
+        self._newest_id: int | None = None
+        self._cameras: tuple[Camera, ...] | None = None
+        self._cards: list[_CameraCard] = []
+
+    async def build(self) -> None:
+        """Make all elements and keep them up to date until the browser leaves or the session ends.
+
+        Raises:
+            ConsentryError: the view could not be logged, so it must not be shown.
+        """
+        for what in ("sightings", "people"):
+            await run_in_threadpool(
+                self._services.views.opened, self._asking.user, self._asking.session_token, what
+            )
+        ui.add_head_html(_HEAD)
+        with html.div().classes("c-root"):
+            html.a("Skip to the sightings", href="#sightings").classes("c-skip")
+            self._top()
+            self._banners = html.div()
+            with html.main().classes("c-main"):
+                self._camera_area = html.section().props('aria-label="Cameras"').classes("c-cameras")
+                with html.div().classes("c-side"):
+                    self._feed, self._feed_count = _card("Sightings", "sightings")
+                    self._people, self._people_count = _card("Enrolled people", "people")
+            html.footer(
+                "Faces of people who are not enrolled are covered before a picture leaves the process that "
+                "reads the camera. Scores are cosines, not probabilities. Nothing on this page is fetched "
+                "from another host."
+            ).classes("c-foot")
+        await self._refresh()
+        self._timer = ui.timer(REFRESH_S, self._refresh, immediate=False)
+
+    def _top(self) -> None:
+        with html.header().classes("c-top"):
+            with html.div().classes("c-brand"):
+                ui.html(_MARK, sanitize=False)
+                with html.div():
+                    html.h1("Consentry")
+                    html.div(f"Live view of {self._services.site.name}").classes("c-site")
+            html.span(self._asking.user.name).classes("c-user")
+            with html.form().props('method="post" action="/logout"'):
+                html.button("Sign out").props('type="submit"').classes("c-button")
+
+    async def _refresh(self) -> None:
+        """Bring the page up to date, or send its reader away when the session has ended."""
+        if self._services.sessions.user(self._asking.session_token) is None:
+            self._timer.deactivate()
+            ui.navigate.to("/login")
+            return
+        if self._hub.cameras != self._cameras:
+            self._build_cameras()
+        self._update_cameras()
+        changes = self._hub.changes
+        if changes == self._changes:
+            return
+        try:
+            snapshot = await run_in_threadpool(self._read)
+        except ConsentryError as error:
+            self._banners.clear()
+            with self._banners:
+                _banner("bad", "Cannot read the data folder.", str(error))
+            return
+        self._changes = changes
+        self._show_banners(snapshot)
+        self._show_sightings(snapshot)
+        self._show_people(snapshot)
+
+    def _read(self) -> _Snapshot:
+        why_undeclared, is_demo = "", False
+        try:
+            is_demo = require_declared(self._services.site).is_demo
+        except NotDeclared as error:
+            why_undeclared = f"{error.cause}. {error.mend}."
+        return _Snapshot(
+            sightings=tuple(recent(self._services.site, SIGHTINGS_SHOWN)),
+            people=self._hub.people,
+            is_demo=is_demo,
+            why_undeclared=why_undeclared,
+        )
+
+    def _build_cameras(self) -> None:
+        self._cameras = self._hub.cameras
+        self._cards = []
+        self._camera_area.clear()
+        self._camera_area.classes(add="many" if len(self._cameras) > 1 else "", remove="many")
+        with self._camera_area:
+            for camera in self._cameras:
+                self._cards.append(_camera_card(camera))
+            if not self._cameras:
+                with html.div().classes("c-card"), html.div().classes("c-empty"):
+                    html.p("No camera is set up yet.")
+                    with html.p("Add one with "):
+                        html.code("consentry camera add NAME URL")
+
+    def _update_cameras(self) -> None:
+        for card in self._cards:
+            health = self._hub.live.health(card.camera.name)
+            text, tone = words.state_words(health)
+            _say(card.pill, text)
+            card.pill.classes(replace=f"c-pill {tone}")
+            _say(card.nothing, "No picture yet" if text in ("Live", "Starting") else text)
+            _say(card.detail, health.detail if health else "The camera process is starting")
+            _say(card.counts, words.count_words(health))
+            _say(card.drops, "; ".join(words.drop_words(health)) or "Nothing was dropped.")
+
+    def _show_banners(self, snapshot: _Snapshot) -> None:
+        self._banners.clear()
+        with self._banners:
+            if snapshot.is_demo:
+                _banner(
+                    "info",
+                    "Demo.",
+                    "The built-in camera shows two public-domain portraits: Eileen Collins is enrolled, the "
+                    "other person is not and stays covered.",
+                )
+            if snapshot.why_undeclared:
+                _banner("warn", "Nobody is recognised.", snapshot.why_undeclared)
+            if self._hub.unrecorded:
+                _banner(
+                    "bad",
+                    "Sightings were lost.",
+                    f"{self._hub.unrecorded} could not be recorded; see the log.",
+                )
+
+    def _show_sightings(self, snapshot: _Snapshot) -> None:
+        names = {person.id: person.name for person in snapshot.people}
+        before = self._newest_id
+        self._feed.clear()
+        with self._feed:
+            if not snapshot.sightings:
+                with html.div().classes("c-empty"):
+                    html.p("No face has been seen yet.")
+                    html.p("A sighting appears here when someone has left the picture.")
+            with html.ol():
+                for item in snapshot.sightings:
+                    self._sighting_row(item, names, fresh=before is not None and item.id > before)
+        self._newest_id = snapshot.sightings[0].id if snapshot.sightings else 0
+        shown = len(snapshot.sightings)
+        _say(self._feed_count, f"newest {shown}" if shown == SIGHTINGS_SHOWN else str(shown))
+
+    def _sighting_row(self, item: RecordedSighting, names: dict[str, str], *, fresh: bool) -> None:
+        seen = item.sighting
+        who = words.who_words(seen, names)
+        with html.li().classes("c-row fresh" if fresh else "c-row"):
+            mark = _initials(who) if seen.decision == "known" else "?"
+            html.span(mark).props('aria-hidden="true"').classes(f"c-face {seen.decision}")
+            html.span(who).classes("c-who")
+            html.span(words.time_words(seen.last_unix_ms, self._services.clock.unix_s())).classes("c-when")
+            html.span(f"{words.why_words(seen)} · {seen.camera}").classes("c-why")
+
+    def _show_people(self, snapshot: _Snapshot) -> None:
+        now_unix_s = self._services.clock.unix_s()
+        self._people.clear()
+        with self._people:
+            if not snapshot.people:
+                with html.div().classes("c-empty"):
+                    html.p("Nobody is enrolled, so every face is covered.")
+                    with html.p("Enrol someone who agreed with "):
+                        html.code("consentry person enrol NAME PHOTO… --consent FILE")
+            with html.ul():
+                for person in snapshot.people:
+                    text, tone = words.consent_words(person, now_unix_s)
+                    with html.li().classes("c-row"):
+                        mark = html.span(_initials(person.name)).props('aria-hidden="true"')
+                        mark.classes("c-face known" if tone == "good" else "c-face")
+                        html.span(person.name).classes("c-who")
+                        html.span(_photos(person.photos)).classes("c-when")
+                        html.span(text).classes("c-why")
+        _say(self._people_count, str(len(snapshot.people)))
+
+
+def _camera_card(camera: Camera) -> _CameraCard:
+    with html.article().props.update({"aria-label": f"Camera {camera.name}"}).element.classes("c-card"):
+        with html.div().classes("c-head"):
+            html.h2(camera.name)
+            pill = html.span().props('role="status"').classes("c-pill")
+        with html.div().classes("view"):
+            picture = html.img()
+            picture.props["data-camera"] = camera.name
+            picture.props["alt"] = f"Live picture of {camera.name}; who is not enrolled is covered"
+            with html.div().classes("c-nothing"):
+                nothing, detail = html.strong(), html.span()
+        with html.details().classes("c-facts"):
+            counts = html.summary()
+            drops = html.p()
+    return _CameraCard(camera, pill, nothing, detail, counts, drops)
+
+
+def _card(title: str, anchor: str) -> tuple[Element, Element]:
+    """A card; returns the place for its rows and the one for their number."""
+    with (
+        html.section()
+        .props(f'id="{anchor}" tabindex="-1" aria-labelledby="{anchor}-title"')
+        .classes("c-card")
+    ):
+        with html.div().classes("c-head"):
+            html.h2(title).props(f'id="{anchor}-title"')
+            count = html.span().classes("c-count")
+        rows = (
+            html.div().props(f'tabindex="0" role="region" aria-labelledby="{anchor}-title"').classes("c-feed")
+        )
+    return rows, count
+
+
+def _banner(kind: str, title: str, text: str) -> None:
+    with html.div().props('role="status"').classes(f"c-banner {kind}"):
+        html.strong(title)
+        html.span(text)
+
+
+def _say(element: Element, text: str) -> None:
+    """Change the text of an element if it differs."""
+    if element._text != text:
+        element._text = text
+        element.update()
+
+
+def _initials(name: str) -> str:
+    return "".join(word[0] for word in name.split()[:2]).upper()
+
+
+def _photos(count: int) -> str:
+    return f"{count} photo{'' if count == 1 else 's'}"

@@ -1,0 +1,52 @@
+"""Puts the pages on the application of the hub. NiceGUI allows this once in a process."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from nicegui import ui
+from nicegui.language import Language
+
+from consentry.console.live_page import LivePage
+from consentry.server.services import Services, signed_in
+
+_ASSETS = {"console.css": "text/css", "live.js": "text/javascript"}
+_LANGUAGE: Language = "en-GB"
+RECONNECT_WITHIN_S = 10.0
+
+
+def mount_console(app: FastAPI, services: Services) -> None:
+    """Add the pages and their files. The guard of `app` stands before all of them."""
+    for name, media_type in _ASSETS.items():
+        content = resources.files("consentry.console").joinpath("assets", name).read_bytes()
+        _add_file(app, name, content, media_type)
+
+    @ui.page("/", title="Live · Consentry")
+    async def live(request: Request) -> None:
+        """The live page."""
+        await LivePage(services, signed_in(request)).build()
+
+    ui.run_with(
+        app,
+        title="Consentry",
+        favicon=_FAVICON,
+        dark=None,
+        language=_LANGUAGE,
+        tailwind=False,
+        reconnect_timeout=RECONNECT_WITHIN_S,
+        show_welcome_message=False,
+    )
+
+
+def _add_file(app: FastAPI, name: str, content: bytes, media_type: str) -> None:
+    @app.get(f"/console/{name}", include_in_schema=False)
+    def asset() -> Response:
+        return Response(content, media_type=media_type)
+
+
+_FAVICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="15" '
+    'fill="#0b6b5d"/><rect x="6" y="12" width="20" height="8" rx="2" fill="#fff"/></svg>'
+)

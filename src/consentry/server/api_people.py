@@ -1,0 +1,252 @@
+"""People: who is enrolled, enrolling, withdrawing; comparing 1:1; and searching 1:N once it is declared."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+
+from consentry.clock import iso_utc
+from consentry.errors import ConsentInvalid, UsageError
+from consentry.gallery.calibration import load_calibration
+from consentry.gallery.verify import the_face, verify
+from consentry.ledger.entry import Event
+from consentry.people.consent import parse_consent
+from consentry.people.declaration import require_declared
+from consentry.people.enrol import enrol
+from consentry.people.erase import withdraw
+from consentry.people.roster import Person, gallery_snapshot, list_people, show_person
+from consentry.pipeline.roster import Roster
+from consentry.server.services import Asking, Behind, Services, SignedIn
+from consentry.server.uploads import photos, read_form, text_field
+from consentry.types import Outcome
+
+_MS_PER_S = 1000
+_FORM = {
+    "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {"type": "object"}}}}
+}
+
+routes = APIRouter(tags=["people"])
+
+
+class ConsentOut(BaseModel):
+    """What someone agreed to."""
+
+    purpose: str
+    state: str
+    valid_from: datetime
+    valid_until: datetime
+    may_be_shown: bool
+    cameras: list[str] | None
+    is_demo: bool
+
+
+class PersonOut(BaseModel):
+    """Someone enrolled. `why_not_live` says why no consent is in force now; null if one is."""
+
+    id: str
+    name: str
+    enrolled: str
+    photos: int
+    templates: int
+    consents: list[ConsentOut]
+    why_not_live: str | None
+
+
+class PhotoOut(BaseModel):
+    """How good a photo was for enrolment, in [0, 1]."""
+
+    photo: str
+    quality: float | None
+
+
+class Enrolled(BaseModel):
+    """Someone has been enrolled."""
+
+    person_id: str
+    consent_id: str
+    ledger_seq: int
+    photos: list[PhotoOut]
+
+
+class Withdrawn(BaseModel):
+    """Someone has been erased, and a scan of the data folder found nothing readable of them."""
+
+    person_id: str
+    ledger_seq: int
+    templates: int
+    photos: int
+    sightings_unnamed: int
+    files_scanned: int
+
+
+class Compared(BaseModel):
+    """Whether two photos show one person. `score` is a cosine, no probability."""
+
+    match: bool
+    score: float
+    threshold: float
+    fmr_target: float
+    quality: tuple[float, float]
+    calibration: str
+
+
+class Searched(BaseModel):
+    """Who among those enrolled a photo shows."""
+
+    decision: Outcome
+    person: PersonOut | None
+    score: float | None
+    margin: float | None
+    threshold: float
+    reason: str
+    references: int
+    model: str
+    calibration: str
+    gallery_digest: str
+
+
+@routes.get("/people")
+def people(asking: Asking, behind: Behind) -> list[PersonOut]:
+    """Everyone enrolled."""
+    behind.views.opened(asking.user, asking.session_token, "people")
+    return [_person(person) for person in list_people(behind.site)]
+
+
+@routes.post("/people", status_code=201, openapi_extra=_FORM)
+async def enrol_person(request: Request, asking: Asking, behind: Behind) -> Enrolled:
+    """Enrol someone. Form fields: `name`; `consent`, the JSON of docs/consent.md; `photo`, once or more."""
+    form = await read_form(request)
+    return await run_in_threadpool(_enrol, form, asking, behind)
+
+
+@routes.get("/people/{person_id}")
+def person(person_id: str, asking: Asking, behind: Behind) -> PersonOut:
+    """One person; every view is logged."""
+    return _person(show_person(behind.site, person_id, actor=asking.user.actor))
+
+
+@routes.delete("/people/{person_id}")
+def withdraw_person(person_id: str, asking: Asking, behind: Behind) -> Withdrawn:
+    """Withdraw someone's consent: key, photos and templates are destroyed, sightings lose the name."""
+    report = withdraw(behind.site, person_id, reason="asked", actor=asking.user.actor)
+    return Withdrawn(
+        person_id=report.person_id,
+        ledger_seq=report.ledger_seq,
+        templates=report.templates,
+        photos=report.photos,
+        sightings_unnamed=report.sightings,
+        files_scanned=report.files_scanned,
+    )
+
+
+@routes.post("/verify", openapi_extra=_FORM)
+async def verify_photos(request: Request, asking: Asking, behind: Behind) -> Compared:
+    """Compare two photos, 1:1; nothing is kept. Form field: `photo`, twice. Needs no declaration."""
+    form = await read_form(request)
+    return await run_in_threadpool(_verify, form, behind)
+
+
+@routes.post("/identify", openapi_extra=_FORM)
+async def identify_photo(
+    request: Request, asking: Asking, behind: Behind, purpose: str | None = None
+) -> Searched:
+    """Search one photo among those who consented to a declared purpose, 1:N. Form field: `photo`.
+
+    The photo is not kept; that a search was made is logged. People whose consent holds for certain
+    cameras only are left out. Without a purpose, the first declared one is meant.
+    """
+    form = await read_form(request)
+    return await run_in_threadpool(_identify, form, asking, behind, purpose)
+
+
+def _enrol(form: FormData, asking: SignedIn, behind: Services) -> Enrolled:
+    consent = parse_consent(text_field(form, "consent").encode(), "the field `consent`")
+    if consent.is_demo:
+        raise ConsentInvalid("the consent calls itself a demo", "Only `consentry demo` makes such a record")
+    result = enrol(
+        behind.site,
+        behind.analyser,
+        name=text_field(form, "name"),
+        photos=photos(form, "photo", max_pixels=behind.settings.media.max_pixels),
+        consent=consent,
+        actor=asking.user.actor,
+    )
+    return Enrolled(
+        person_id=result.person_id,
+        consent_id=result.consent_id,
+        ledger_seq=result.ledger_seq,
+        photos=[PhotoOut(photo=report.label, quality=report.quality) for report in result.photos],
+    )
+
+
+def _verify(form: FormData, behind: Services) -> Compared:
+    both = photos(form, "photo", max_pixels=behind.settings.media.max_pixels)
+    if len(both) != 2:
+        raise UsageError(f"{len(both)} photos were given, 2 are compared", "Send the field `photo` twice")
+    faces = [the_face(behind.analyser, photo.bgr, photo.label) for photo in both]
+    result = verify(faces[0], faces[1], load_calibration(behind.analyser.recogniser_sha256))
+    return Compared(
+        match=result.match,
+        score=result.score,
+        threshold=result.threshold,
+        fmr_target=result.fmr_target,
+        quality=result.quality,
+        calibration=result.calibration,
+    )
+
+
+def _identify(form: FormData, asking: SignedIn, behind: Services, purpose: str | None) -> Searched:
+    declared = require_declared(behind.site, purpose)
+    wanted = purpose or declared.declaration.purposes[0]
+    sent = photos(form, "photo", max_pixels=behind.settings.media.max_pixels)
+    if len(sent) != 1:
+        raise UsageError(f"{len(sent)} photos were given, 1 is searched", "Send the field `photo` once")
+    face = the_face(behind.analyser, sent[0].bgr, sent[0].label)
+    sha256, now_unix_s = behind.analyser.recogniser_sha256, behind.clock.unix_s()
+    references = gallery_snapshot(behind.site, purpose=wanted, recogniser_sha256=sha256, at_unix_s=now_unix_s)
+    gallery = Roster(references, camera="", calibration=load_calibration(sha256)).gallery
+    with behind.site.write() as session:
+        behind.site.log(
+            session, Event.SEARCH_MADE, actor=asking.user.actor, payload={"purpose": wanted, "photos": 1}
+        )
+    found = gallery.decide(face.template, frames=1, quality=face.quality, policy=behind.settings.recognition)
+    known = show_person(behind.site, found.person_id, actor=asking.user.actor) if found.person_id else None
+    return Searched(
+        decision=found.outcome,
+        person=_person(known) if known else None,
+        score=found.score,
+        margin=found.margin,
+        threshold=found.threshold,
+        reason=found.reason,
+        references=found.references,
+        model=found.model_sha256,
+        calibration=found.calibration,
+        gallery_digest=found.gallery_digest,
+    )
+
+
+def _person(person: Person) -> PersonOut:
+    return PersonOut(
+        id=person.id,
+        name=person.name,
+        enrolled=iso_utc(person.enrolled_unix_ms / _MS_PER_S),
+        photos=person.photos,
+        templates=person.templates,
+        why_not_live=person.why_not_live,
+        consents=[
+            ConsentOut(
+                purpose=record.purpose,
+                state=record.state,
+                valid_from=record.valid_from,
+                valid_until=record.valid_until,
+                may_be_shown=record.may_be_shown,
+                cameras=sorted(record.scope.cameras) if record.scope.cameras is not None else None,
+                is_demo=record.is_demo,
+            )
+            for record in person.consents
+        ],
+    )

@@ -1,0 +1,143 @@
+"""The sign-in page: plain HTML without a script, because nothing else is open before it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import html
+import secrets
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from consentry.errors import ConsentryError, Forbidden, NotFound, UsageError
+from consentry.ledger.entry import Event
+from consentry.server.api_session import address_of, close_session, open_session
+from consentry.server.services import Asking, Behind, Services
+from consentry.server.users import OWNER, User
+
+LONGEST_FIELD = 1024
+_STYLE = """
+:root { color-scheme: light dark; --back: #f5f6f8; --card: #fff; --ink: #17202b; --soft: #5b6776;
+  --line: #d9dee5; --main: #0b6b5d; --on-main: #fff; --bad: #a3262a; }
+@media (prefers-color-scheme: dark) { :root { --back: #11161c; --card: #1a212a; --ink: #e8edf3;
+  --soft: #9aa7b6; --line: #2f3945; --main: #4fc3ae; --on-main: #06231e; --bad: #ff9a94; } }
+* { box-sizing: border-box; }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem;
+  background: var(--back); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
+main { width: min(24rem, 100%); background: var(--card); border: 1px solid var(--line);
+  border-radius: 14px; padding: 2rem; }
+h1 { margin: 0 0 .25rem; font-size: 1.4rem; }
+p { margin: 0 0 1.25rem; color: var(--soft); }
+label { display: block; margin: 1rem 0 .35rem; font-weight: 600; }
+input { width: 100%; padding: .65rem .75rem; font: inherit; color: inherit; background: var(--back);
+  border: 1px solid var(--line); border-radius: 8px; }
+button { width: 100%; margin-top: 1.5rem; padding: .7rem; font: inherit; font-weight: 600; cursor: pointer;
+  color: var(--on-main); background: var(--main); border: 0; border-radius: 8px; }
+:focus-visible { outline: 3px solid var(--main); outline-offset: 2px; }
+.bad { color: var(--bad); font-weight: 600; }
+"""
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title} · Consentry</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">{refresh}
+<link rel="icon" href="data:,"><style>{style}</style></head><body><main>{body}</main></body></html>"""
+_FORM = """<h1>Consentry</h1><p>Sign in to see the cameras of this site.</p>{said}
+<form method="post" action="/login">
+<label for="name">Name</label>
+<input id="name" name="name" autocomplete="username" value="owner" required maxlength="64">
+<label for="password">Password</label>
+<input id="password" name="password" type="password" autocomplete="current-password" required autofocus
+ maxlength="1024">
+<button type="submit">Sign in</button></form>"""
+
+login_routes = APIRouter(include_in_schema=False)
+
+
+class OneTimeLink:
+    """A secret that signs in the owner of a demo, once."""
+
+    def __init__(self) -> None:
+        self.token = secrets.token_urlsafe(24)
+        self._used = False
+
+    def take(self, token: str) -> bool:
+        """Whether this is it and nobody has used it before."""
+        fits = not self._used and hmac.compare_digest(token.encode(), self.token.encode())
+        self._used = self._used or fits
+        return fits
+
+
+@login_routes.get("/login")
+def login_page() -> Response:
+    """The form."""
+    return _page("Sign in", _FORM.format(said=""))
+
+
+@login_routes.post("/login")
+async def login(request: Request, behind: Behind) -> Response:
+    """Sign in with what was typed, or show the form again with the reason."""
+    fields = parse_qs((await request.body()).decode(errors="replace"))
+    name, password = (fields.get(key, [""])[0][:LONGEST_FIELD] for key in ("name", "password"))
+    try:
+        return await run_in_threadpool(_sign_in, request, behind, name, password)
+    except ConsentryError as error:
+        said = f'<p class="bad" role="alert">{html.escape(str(error))}</p>'
+        return _page("Sign in", _FORM.format(said=said), status=error.http_status)
+
+
+@login_routes.get("/demo-login")
+def demo_login(request: Request, behind: Behind, token: str = "") -> Response:
+    """Sign in by the link that the demo printed.
+
+    Raises:
+        NotFound: this is no demo.
+        Forbidden: the link is another one's or was used.
+    """
+    link: OneTimeLink | None = request.app.state.demo_link
+    if link is None:
+        raise NotFound("there is no such page", "Sign in at /login")
+    if not link.take(token):
+        raise Forbidden("this link was used already, or is not the one of this start", "Sign in at /login")
+    user = User(OWNER, "owner")
+    with behind.site.write() as session:
+        behind.site.log(
+            session, Event.SESSION_OPENED, actor=user.actor, payload={"with": "demo link", "user": OWNER}
+        )
+    # a page, not a redirect: after a redirect from elsewhere the browser would hold the strict cookie back
+    response = _page("Signed in", '<p>Signed in. <a href="/">Go on</a></p>', refresh=True)
+    open_session(behind, user, request, response)
+    return response
+
+
+@login_routes.post("/logout")
+def logout(asking: Asking, behind: Behind) -> Response:
+    """Sign out and show the form."""
+    response = RedirectResponse("/login", status_code=303)
+    close_session(behind, asking.user, asking.session_token, response)
+    return response
+
+
+def _sign_in(request: Request, behind: Services, name: str, password: str) -> Response:
+    if not name or not password:
+        raise UsageError("name and password are both needed", "Type them again")
+    user = behind.users.sign_in(name, password, address_of(request))
+    response = RedirectResponse("/", status_code=303)
+    open_session(behind, user, request, response)
+    return response
+
+
+def _page(title: str, body: str, *, status: int = 200, refresh: bool = False) -> HTMLResponse:
+    again = '<meta http-equiv="refresh" content="0;url=/">' if refresh else ""
+    return HTMLResponse(
+        _PAGE.format(title=title, style=_STYLE, body=body, refresh=again),
+        status_code=status,
+        headers={"Content-Security-Policy": _POLICY},
+    )

@@ -1,0 +1,79 @@
+"""Photos that come in a request: read in memory, never spooled to a file outside the data folder."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from consentry.errors import UsageError
+from consentry.media import read_photo
+from consentry.people.enrol import Photo
+from consentry.server.guard import MOST_BODY_BYTES
+
+MOST_PHOTOS = 20
+MOST_FIELDS = 20
+
+
+class _InMemory(MultiPartParser):
+    """Keeps every part in memory: the guard has bounded the whole request."""
+
+    spool_max_size = MOST_BODY_BYTES
+
+
+async def read_form(request: Request) -> FormData:
+    """The parts of a `multipart/form-data` request.
+
+    Raises:
+        UsageError: it is none, or a broken one.
+    """
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise UsageError("the request is no multipart/form-data", "Send the photos as form fields")
+    parser = _InMemory(
+        request.headers,
+        request.stream(),
+        max_files=MOST_PHOTOS,
+        max_fields=MOST_FIELDS,
+        max_part_size=MOST_BODY_BYTES,
+    )
+    try:
+        return await parser.parse()
+    except (MultiPartException, KeyError) as error:
+        raise UsageError(f"the form cannot be read: {error}", "Correct the request") from None
+
+
+def text_field(form: FormData, name: str) -> str:
+    """A field that must be there once, as text.
+
+    Raises:
+        UsageError: it is missing, or it is a file.
+    """
+    value = form.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise UsageError(f"the field `{name}` is missing", "See docs/api.md")
+    return value
+
+
+def photo_bytes(form: FormData, name: str) -> list[bytes]:
+    """What the files of a field hold.
+
+    Raises:
+        UsageError: there is none, or the field is text.
+    """
+    files = form.getlist(name)
+    if not files or any(not isinstance(item, UploadFile) for item in files):
+        raise UsageError(f"the field `{name}` must hold a photo", "Send the file itself, with a file name")
+    return [item.file.read() for item in files if isinstance(item, UploadFile)]
+
+
+def photos(form: FormData, name: str, *, max_pixels: int) -> list[Photo]:
+    """The photos of a field, decoded.
+
+    Raises:
+        UsageError: there is none.
+        BadMedia: one is no photo that can be read.
+    """
+    return [
+        Photo(f"photo {number}", data, read_photo(data, max_pixels=max_pixels))
+        for number, data in enumerate(photo_bytes(form, name), start=1)
+    ]

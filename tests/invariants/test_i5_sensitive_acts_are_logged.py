@@ -1,0 +1,141 @@
+"""I5: every sensitive act is in the ledger; a changed, removed or reordered entry is detected.
+
+Search and unsealing join this file with the issues that bring them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from tests.unit.people.kit import (
+    ACTOR,
+    PURPOSE,
+    FakeAnalyser,
+    consent,
+    declaration,
+    enrolled,
+    opened,
+    photo,
+)
+
+from consentry.errors import LedgerBroken
+from consentry.people.cameras import add_camera, remove_camera
+from consentry.people.declaration import declare
+from consentry.people.enrol import enrol
+from consentry.people.erase import withdraw
+from consentry.people.roster import export_person, list_people, show_person
+from consentry.people.scan import Needle, scan_for
+from consentry.people.site import Site
+
+
+def _events(site: Site) -> list[tuple[str, str]]:
+    with site.read() as session:
+        size = site.ledger.verify(session.connection()).size
+        leaves = [json.loads(site.ledger.prove(session.connection(), seq).leaf) for seq in range(size)]
+    return [(leaf["event"], leaf["actor"]) for leaf in leaves]
+
+
+def test_each_act_makes_its_entry(tmp_path: Path) -> None:
+    with opened(tmp_path) as site:
+        declare(site, declaration(), actor="a")
+        person_id = enrolled(site, 1, "Ada Example").person_id
+        show_person(site, person_id, actor="b")
+        export_person(site, person_id, actor="c")
+        add_camera(site, name="door", url="rtsp://192.0.2.1/", purpose=PURPOSE, actor="d")
+        remove_camera(site, "door", actor="e")
+        withdraw(site, person_id, reason="asked", actor="f")
+        assert _events(site) == [
+            ("site.created", "consentry"),
+            ("site.declared", "a"),
+            ("person.enrolled", ACTOR),
+            ("person.viewed", "b"),
+            ("person.exported", "c"),
+            ("camera.added", "d"),
+            ("camera.removed", "e"),
+            ("person.withdrawn", "f"),
+        ]
+
+
+def _enrol(site: Site, _: str) -> None:
+    enrol(site, FakeAnalyser(), name="Ben", photos=[photo(2)], consent=consent(), actor=ACTOR)
+
+
+ACTS: dict[str, Callable[[Site, str], object]] = {
+    "enrol": _enrol,
+    "show": lambda site, person_id: show_person(site, person_id, actor=ACTOR),
+    "export": lambda site, person_id: export_person(site, person_id, actor=ACTOR),
+    "withdraw": lambda site, person_id: withdraw(site, person_id, reason="asked", actor=ACTOR),
+    "declare": lambda site, _: declare(site, declaration("canteen"), actor=ACTOR),
+    "add camera": lambda site, _: add_camera(
+        site, name="door", url="rtsp://192.0.2.1/", purpose=PURPOSE, actor=ACTOR
+    ),
+}
+
+
+@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS.keys())
+def test_what_cannot_be_logged_does_not_happen(tmp_path: Path, act: Callable[[Site, str], object]) -> None:
+    with opened(tmp_path, declared=True) as site:
+        person_id = enrolled(site, 1, "Ada Example").person_id
+        blobs = sorted(site.blobs.names())
+        version = site.gallery_version
+        with site.write() as session:
+            session.execute(text("UPDATE ledger_head SET frontier = zeroblob(length(frontier))"))
+        with pytest.raises(LedgerBroken):
+            act(site, person_id)
+        assert [person.name for person in list_people(site)] == ["Ada Example"]
+        assert sorted(site.blobs.names()) == blobs
+        assert site.gallery_version == version
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE ledger_entry SET actor = 'nobody' WHERE event = 'person.viewed'",
+        "DELETE FROM ledger_entry WHERE event = 'person.viewed'",
+        "UPDATE ledger_entry SET seq = 99 WHERE event = 'person.viewed'",
+        "DELETE FROM ledger_payload WHERE seq = 3",
+    ],
+)
+def test_hiding_that_someone_looked_is_detected(tmp_path: Path, statement: str) -> None:
+    with opened(tmp_path, declared=True) as site:
+        person_id = enrolled(site, 1, "Ada Example").person_id
+        show_person(site, person_id, actor="nosy")
+        assert _events(site)[3] == ("person.viewed", "nosy")
+        with site.write() as session:
+            session.execute(text("PRAGMA defer_foreign_keys=ON"))
+            if "ledger_entry" in statement:
+                session.execute(text("DELETE FROM ledger_payload WHERE seq = 3"))
+            session.execute(text(statement))
+        with pytest.raises(LedgerBroken), site.read() as session:
+            site.ledger.verify(session.connection())
+
+
+def test_the_ledger_names_nobody(tmp_path: Path) -> None:
+    with opened(tmp_path, declared=True) as site:
+        person_id = enrolled(site, 1, "Ada Distinctive Example").person_id
+        show_person(site, person_id, actor=ACTOR)
+        with site.read() as session:
+            rows = session.execute(
+                text("SELECT event, actor, subject_pseudonym, payload_commitment FROM ledger_entry")
+            ).all()
+            payloads = session.execute(text("SELECT payload_json FROM ledger_payload")).scalars().all()
+        assert person_id not in str(rows)
+        assert "Distinctive" not in str(rows) + str(payloads)
+        site.database.compact()
+        assert scan_for(site.data_dir, [Needle("name", b"Distinctive")]).hits == ()
+
+
+def test_after_withdrawal_the_entries_link_to_nobody(tmp_path: Path) -> None:
+    """An id known from elsewhere, such as an old export, finds nothing in the ledger any more."""
+    with opened(tmp_path, declared=True) as site:
+        person_id = enrolled(site, 1, "Ada Example").person_id
+        withdraw(site, person_id, reason="asked", actor=ACTOR)
+        with site.read() as session:
+            payloads = session.execute(text("SELECT payload_json FROM ledger_payload")).scalars().all()
+            pseudonyms = session.execute(text("SELECT subject_pseudonym FROM ledger_entry")).scalars().all()
+        assert person_id not in str(payloads)
+        assert site.key.pseudonym(person_id) not in pseudonyms  # nor can the site key make it again
