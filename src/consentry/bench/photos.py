@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def photos_of_strangers(folder: Path, leave_out: frozenset[str]) -> Iterator[tup
 
 
 def label(
-    photos: list[tuple[str | None, Path]],
+    photos: Sequence[tuple[str | None, Path]],
     analyser: PhotoAnalyser,
     *,
     least_px: float = 28.0,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nicegui import html, ui
 from nicegui.element import Element
+from nicegui.elements.mixins.text_element import TextElement
 from starlette.concurrency import run_in_threadpool
 
 from consentry.console import words
@@ -43,11 +44,11 @@ class _CameraCard:
     """The parts of a camera's card that change."""
 
     camera: Camera
-    pill: Element
-    nothing: Element
-    detail: Element
-    counts: Element
-    drops: Element
+    pill: TextElement
+    nothing: TextElement
+    detail: TextElement
+    counts: TextElement
+    drops: TextElement
 
 
 class LivePage:
@@ -159,12 +160,12 @@ class LivePage:
         for card in self._cards:
             health = self._hub.live.health(card.camera.name)
             text, tone = words.state_words(health)
-            _say(card.pill, text)
+            card.pill.set_text(text)
             card.pill.classes(replace=f"c-pill {tone}")
-            _say(card.nothing, "No picture yet" if text in ("Live", "Starting") else text)
-            _say(card.detail, health.detail if health else "The camera process is starting")
-            _say(card.counts, words.count_words(health))
-            _say(card.drops, "; ".join(words.drop_words(health)) or "Nothing was dropped.")
+            card.nothing.set_text("No picture yet" if text in ("Live", "Starting") else text)
+            card.detail.set_text(health.detail if health else "The camera process is starting")
+            card.counts.set_text(words.count_words(health))
+            card.drops.set_text(words.drop_words(health))
 
     def _show_banners(self, snapshot: _Snapshot) -> None:
         self._banners.clear()
@@ -199,7 +200,7 @@ class LivePage:
                     self._sighting_row(item, names, fresh=before is not None and item.id > before)
         self._newest_id = snapshot.sightings[0].id if snapshot.sightings else 0
         shown = len(snapshot.sightings)
-        _say(self._feed_count, f"newest {shown}" if shown == SIGHTINGS_SHOWN else str(shown))
+        self._feed_count.set_text(f"newest {shown}" if shown == SIGHTINGS_SHOWN else str(shown))
 
     def _sighting_row(self, item: RecordedSighting, names: dict[str, str], *, fresh: bool) -> None:
         seen = item.sighting
@@ -209,7 +210,8 @@ class LivePage:
             html.span(mark).props('aria-hidden="true"').classes(f"c-face {seen.decision}")
             html.span(who).classes("c-who")
             html.span(words.time_words(seen.last_unix_ms, self._services.clock.unix_s())).classes("c-when")
-            html.span(f"{words.why_words(seen)} · {seen.camera}").classes("c-why")
+            where = f" · {seen.camera}" if len(self._hub.cameras) > 1 else ""
+            html.span(words.why_words(seen) + where).classes("c-why")
 
     def _show_people(self, snapshot: _Snapshot) -> None:
         now_unix_s = self._services.clock.unix_s()
@@ -229,53 +231,47 @@ class LivePage:
                         html.span(person.name).classes("c-who")
                         html.span(_photos(person.photos)).classes("c-when")
                         html.span(text).classes("c-why")
-        _say(self._people_count, str(len(snapshot.people)))
+        self._people_count.set_text(str(len(snapshot.people)))
 
 
 def _camera_card(camera: Camera) -> _CameraCard:
-    with html.article().props.update({"aria-label": f"Camera {camera.name}"}).element.classes("c-card"):
+    card = html.article().classes("c-card")
+    card.props["aria-label"] = f"Camera {camera.name}"
+    with card:
         with html.div().classes("c-head"):
             html.h2(camera.name)
-            pill = html.span().props('role="status"').classes("c-pill")
+            pill = _text("span", "c-pill")
         with html.div().classes("view"):
             picture = html.img()
             picture.props["data-camera"] = camera.name
             picture.props["alt"] = f"Live picture of {camera.name}; who is not enrolled is covered"
             with html.div().classes("c-nothing"):
-                nothing, detail = html.strong(), html.span()
+                nothing, detail = _text("strong"), _text("span")
         with html.details().classes("c-facts"):
-            counts = html.summary()
-            drops = html.p()
+            counts, drops = _text("summary"), _text("p")
     return _CameraCard(camera, pill, nothing, detail, counts, drops)
 
 
-def _card(title: str, anchor: str) -> tuple[Element, Element]:
+def _card(title: str, anchor: str) -> tuple[Element, TextElement]:
     """A card; returns the place for its rows and the one for their number."""
-    with (
-        html.section()
-        .props(f'id="{anchor}" tabindex="-1" aria-labelledby="{anchor}-title"')
-        .classes("c-card")
-    ):
+    labelled = f'aria-labelledby="{anchor}-title"'
+    with html.section().props(f'id="{anchor}" tabindex="-1" {labelled}').classes("c-card"):
         with html.div().classes("c-head"):
             html.h2(title).props(f'id="{anchor}-title"')
-            count = html.span().classes("c-count")
-        rows = (
-            html.div().props(f'tabindex="0" role="region" aria-labelledby="{anchor}-title"').classes("c-feed")
-        )
+            count = _text("span", "c-count")
+        rows = html.div().props(f'tabindex="0" role="region" {labelled}').classes("c-feed")
     return rows, count
+
+
+def _text(tag: str, classes: str = "") -> TextElement:
+    """An element whose text changes."""
+    return TextElement(tag=tag, text="").classes(classes)
 
 
 def _banner(kind: str, title: str, text: str) -> None:
     with html.div().props('role="status"').classes(f"c-banner {kind}"):
         html.strong(title)
         html.span(text)
-
-
-def _say(element: Element, text: str) -> None:
-    """Change the text of an element if it differs."""
-    if element._text != text:
-        element._text = text
-        element.update()
 
 
 def _initials(name: str) -> str:

@@ -10,7 +10,7 @@ from nicegui import ui
 from nicegui.language import Language
 
 from consentry.console.live_page import LivePage
-from consentry.server.services import Services, signed_in
+from consentry.server.services import Services, who_asks
 
 _ASSETS = {"console.css": "text/css", "live.js": "text/javascript"}
 _LANGUAGE: Language = "en-GB"
@@ -26,7 +26,7 @@ def mount_console(app: FastAPI, services: Services) -> None:
     @ui.page("/", title="Live · Consentry")
     async def live(request: Request) -> None:
         """The live page."""
-        await LivePage(services, signed_in(request)).build()
+        await LivePage(services, who_asks(services, request)).build()
 
     ui.run_with(
         app,

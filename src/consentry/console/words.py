@@ -22,6 +22,13 @@ _STATES: Mapping[CameraState, tuple[str, Tone]] = {
     "failed": ("Not working", "bad"),
     "stopped": ("Stopped", "quiet"),
 }
+STALE = "stale"
+_CAUSES = {
+    STALE: "overtaken by newer ones",
+    "thinned": "beyond 12 a second",
+    "replaced": "overtaken by newer ones before they were sent",
+    "analysis_failed": "that could not be analysed, shown covered",
+}
 _MS_PER_S = 1000
 
 
@@ -34,26 +41,23 @@ def count_words(health: Health | None) -> str:
     """What a camera did so far, such as `612 frames analysed · 9 tracks · 3 frames dropped`."""
     if health is None:
         return "Nothing analysed yet"
-    dropped = sum(health.frame_drops.values())
-    return " · ".join(
-        (
-            _many(health.frames_analysed, "frame") + " analysed",
-            _many(health.tracks, "track"),
-            _many(dropped, "frame") + " dropped" if dropped else "nothing dropped",
-        )
-    )
+    stale = health.frame_drops.get(STALE, 0)
+    lost = sum(health.frame_drops.values()) - stale
+    parts = [_many(health.frames_analysed, "frame") + " analysed", _many(health.tracks, "track")]
+    if stale:
+        parts.append(_many(stale, "frame") + " skipped to stay live")
+    if lost:
+        parts.append(_many(lost, "frame") + " lost")
+    return " · ".join(parts)
 
 
-def drop_words(health: Health | None) -> list[str]:
-    """What was dropped and why, one line for each cause."""
+def drop_words(health: Health | None) -> str:
+    """What was dropped and why, by cause."""
     if health is None:
-        return []
-    frames = [f"{cause.replace('_', ' ')}: {count}" for cause, count in sorted(health.frame_drops.items())]
-    pictures = [
-        f"live pictures {cause.replace('_', ' ')}: {count}"
-        for cause, count in sorted(health.live_drops.items())
-    ]
-    return frames + pictures
+        return "Nothing was dropped."
+    causes = [f"{_many(count, 'frame')} {_plain(cause)}" for cause, count in health.frame_drops.items()]
+    causes += [f"{_many(count, 'picture')} {_plain(cause)}" for cause, count in health.live_drops.items()]
+    return f"Not analysed or not sent: {'; '.join(causes)}." if causes else "Nothing was dropped."
 
 
 def who_words(seen: Sighting, names: Mapping[str, str]) -> str:
@@ -101,6 +105,10 @@ def consent_words(person: Person, now_unix_s: float) -> tuple[str, Tone]:
 
 def _is_live(record: ConsentRecord, now_unix_s: float) -> bool:
     return record.why_not(purpose=record.purpose, at_unix_s=now_unix_s, act="match") is None
+
+
+def _plain(cause: str) -> str:
+    return _CAUSES.get(cause, f"({cause.replace('_', ' ')})")
 
 
 def _many(count: int, noun: str) -> str:

@@ -84,8 +84,8 @@ class Index:
     def search(self, probe: Floats, floor_cosine: float, limit: int) -> Candidates:
         """Every row with cosine >= `floor_cosine`, best first, the best `limit` of them.
 
-        With sketches, a row within 1e-4 above the floor or higher is missed with probability under
-        `sketch.MISS_PROBABILITY`; without, never.
+        With sketches, each such row is missed with probability under `sketch.MISS_PROBABILITY` over
+        the key; without, never.
 
         Args:
             probe: Unit-norm float32 (D,).

@@ -6,6 +6,7 @@ picture; `VideoWriter` takes frames.
 
 from consentry.media.opening import open_source, probe
 from consentry.media.photo import read_photo
+from consentry.media.photo_out import encode_jpeg, write_photo
 from consentry.media.source import FRAME_DROPS, Source, SourceInfo, SourceKind
 from consentry.media.writer import VideoWriter
 
@@ -15,7 +16,9 @@ __all__ = [
     "SourceInfo",
     "SourceKind",
     "VideoWriter",
+    "encode_jpeg",
     "open_source",
     "probe",
     "read_photo",
+    "write_photo",
 ]

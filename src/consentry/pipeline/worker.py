@@ -6,7 +6,9 @@ Only redacted pictures leave: the JPEG is made here, from what the redactor let 
 
 from __future__ import annotations
 
+import logging
 import signal
+import sys
 import threading
 import traceback
 from collections import Counter, deque
@@ -57,6 +59,19 @@ UNAUTHORISED_RETRY_S = 60.0
 CRASH_RETRY_S = 5.0
 
 log = structlog.get_logger("consentry.worker")
+
+
+def configure_logging() -> None:
+    """For hub and workers: a line per event on standard error, without names of people or passwords."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
 
 
 class Outbox:
@@ -419,6 +434,7 @@ def worker_process(connection: Connection, spec: WorkerSpec) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, on_sigterm)
     threading.excepthook = _log_crash
+    configure_logging()
     host_cameras(connection, spec, SystemClock(), told_to_stop)
 
 

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
 from consentry.clock import iso_utc
@@ -16,12 +15,12 @@ from consentry.gallery.verify import the_face, verify
 from consentry.ledger.entry import Event
 from consentry.people.consent import parse_consent
 from consentry.people.declaration import require_declared
-from consentry.people.enrol import enrol
+from consentry.people.enrol import enrol, require_enrolment_consent
 from consentry.people.erase import withdraw
 from consentry.people.roster import Person, gallery_snapshot, list_people, show_person
 from consentry.pipeline.roster import Roster
 from consentry.server.services import Asking, Behind, Services, SignedIn
-from consentry.server.uploads import photos, read_form, text_field
+from consentry.server.uploads import photos, text_field, with_form
 from consentry.types import Outcome
 
 _MS_PER_S = 1000
@@ -119,8 +118,7 @@ def people(asking: Asking, behind: Behind) -> list[PersonOut]:
 @routes.post("/people", status_code=201, openapi_extra=_FORM)
 async def enrol_person(request: Request, asking: Asking, behind: Behind) -> Enrolled:
     """Enrol someone. Form fields: `name`; `consent`, the JSON of docs/consent.md; `photo`, once or more."""
-    form = await read_form(request)
-    return await run_in_threadpool(_enrol, form, asking, behind)
+    return await with_form(request, lambda form: _enrol(form, asking, behind))
 
 
 @routes.get("/people/{person_id}")
@@ -146,8 +144,7 @@ def withdraw_person(person_id: str, asking: Asking, behind: Behind) -> Withdrawn
 @routes.post("/verify", openapi_extra=_FORM)
 async def verify_photos(request: Request, asking: Asking, behind: Behind) -> Compared:
     """Compare two photos, 1:1; nothing is kept. Form field: `photo`, twice. Needs no declaration."""
-    form = await read_form(request)
-    return await run_in_threadpool(_verify, form, behind)
+    return await with_form(request, lambda form: _verify(form, behind))
 
 
 @routes.post("/identify", openapi_extra=_FORM)
@@ -159,18 +156,19 @@ async def identify_photo(
     The photo is not kept; that a search was made is logged. People whose consent holds for certain
     cameras only are left out. Without a purpose, the first declared one is meant.
     """
-    form = await read_form(request)
-    return await run_in_threadpool(_identify, form, asking, behind, purpose)
+    return await with_form(request, lambda form: _identify(form, asking, behind, purpose))
 
 
 def _enrol(form: FormData, asking: SignedIn, behind: Services) -> Enrolled:
     consent = parse_consent(text_field(form, "consent").encode(), "the field `consent`")
     if consent.is_demo:
         raise ConsentInvalid("the consent calls itself a demo", "Only `consentry demo` makes such a record")
+    name = text_field(form, "name")
+    require_enrolment_consent(behind.site, consent, name)
     result = enrol(
         behind.site,
         behind.analyser,
-        name=text_field(form, "name"),
+        name=name,
         photos=photos(form, "photo", max_pixels=behind.settings.media.max_pixels),
         consent=consent,
         actor=asking.user.actor,

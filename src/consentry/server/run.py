@@ -5,11 +5,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import ipaddress
-import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,19 +27,6 @@ CLOSE_CONNECTIONS_WITHIN_S = 3
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 log = structlog.get_logger("consentry.server")
-
-
-def configure_logging() -> None:
-    """One line per event on standard error: no names of people, no addresses with passwords."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
 
 
 @contextmanager

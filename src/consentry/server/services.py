@@ -114,17 +114,23 @@ def services_of(request: HTTPConnection) -> Services:
     return services
 
 
-def signed_in(request: Request) -> SignedIn:
+def who_asks(services: Services, request: HTTPConnection) -> SignedIn:
     """Who is asking, as the guard found out.
 
     Raises:
-        Unauthorised: nobody is signed in.
+        Unauthorised: nobody is signed in, or the user is no more.
     """
-    name = request.scope.get("state", {}).get("user_name")
-    user = services_of(request).users.of(name) if name else None
+    state = request.scope.get("state", {})
+    name = state.get("user_name")
+    user = services.users.of(name) if name else None
     if user is None:
         raise Unauthorised("this needs a session", "Sign in at /login or POST /api/v1/session")
-    return SignedIn(user, request.scope["state"]["session_token"])
+    return SignedIn(user, state["session_token"])
+
+
+def signed_in(request: Request) -> SignedIn:
+    """The same for a route. Raises as `who_asks` does."""
+    return who_asks(services_of(request), request)
 
 
 Asking = Annotated[SignedIn, Depends(signed_in)]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -11,6 +15,7 @@ from consentry.media import read_photo
 from consentry.people.enrol import Photo
 from consentry.server.guard import MOST_BODY_BYTES
 
+Result = TypeVar("Result")
 MOST_PHOTOS = 20
 MOST_FIELDS = 20
 
@@ -21,11 +26,12 @@ class _InMemory(MultiPartParser):
     spool_max_size = MOST_BODY_BYTES
 
 
-async def read_form(request: Request) -> FormData:
-    """The parts of a `multipart/form-data` request.
+async def with_form(request: Request, work: Callable[[FormData], Result]) -> Result:
+    """What `work`, in a thread of its own, makes of the parts of a `multipart/form-data` request.
 
     Raises:
-        UsageError: it is none, or a broken one.
+        UsageError: the request is none, or a broken one.
+        Whatever `work` raises.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise UsageError("the request is no multipart/form-data", "Send the photos as form fields")
@@ -37,9 +43,13 @@ async def read_form(request: Request) -> FormData:
         max_part_size=MOST_BODY_BYTES,
     )
     try:
-        return await parser.parse()
+        form = await parser.parse()
     except (MultiPartException, KeyError) as error:
         raise UsageError(f"the form cannot be read: {error}", "Correct the request") from None
+    try:
+        return await run_in_threadpool(work, form)
+    finally:
+        await form.close()
 
 
 def text_field(form: FormData, name: str) -> str:

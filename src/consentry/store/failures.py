@@ -61,7 +61,7 @@ def from_sqlite_error(error: sqlite3.Error, path: Path) -> ConsentryError:
             f"another process keeps {path} locked", "Wait until it is done and run the command again"
         )
     return DataDamaged(
-        f"the database {path} cannot be used: {error}", "Run `consentry check`, or restore a backup"
+        f"the database {path} cannot be used: {error}", "Restore the data folder from a backup"
     )
 
 

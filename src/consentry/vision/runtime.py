@@ -5,7 +5,6 @@ Both take and give float32 arrays, batch first. A network is compiled once per i
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ import onnxruntime
 import openvino
 from google.protobuf.message import DecodeError
 
+from consentry.clock import Clock, SystemClock
 from consentry.errors import EngineError
 from consentry.types import Floats
 
@@ -168,7 +168,7 @@ def choose_runtime(
     shape: Shape,
     options: Sequence[Runtime],
     *,
-    timer: Callable[[], float] = time.perf_counter,
+    clock: Clock | None = None,
     calls: int = 9,
 ) -> RuntimeChoice:
     """Measure `options` on `model` and keep the fastest; a single option is taken unmeasured.
@@ -178,15 +178,16 @@ def choose_runtime(
     """
     if len(options) == 1:
         return RuntimeChoice(options[0], {})
+    timer = clock or SystemClock()
     batch = np.zeros(shape, np.float32)
     best_ms: dict[Runtime, float] = {}
     for option in options:
         network = compile_network(model, shape, option)
         times_ms = []
         for _ in range(calls + 2):
-            start_s = timer()
+            start_s = timer.monotonic_s()
             network.run(batch)
-            times_ms.append((timer() - start_s) * 1000)
+            times_ms.append((timer.monotonic_s() - start_s) * 1000)
         best_ms[option] = min(times_ms[2:])
     fastest = min(best_ms, key=lambda option: best_ms[option])
     return RuntimeChoice(fastest, {f"{o.library} {o.precision}": ms for o, ms in best_ms.items()})

@@ -1,0 +1,129 @@
+"""What the tests of the server share: a whole application on a real port, without cameras unless given."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from consentry.clock import SimulatedClock
+from consentry.config import Settings
+from consentry.people.site import Site
+from consentry.server.app import create_app
+from consentry.server.guard import COOKIE
+from consentry.server.hub import Hub
+from consentry.server.pages import OneTimeLink
+from consentry.server.run import address_of, listening
+from consentry.server.services import Services, SharedAnalyser, Views
+from consentry.server.sessions import Sessions
+from consentry.server.users import Users
+from consentry.vision.runtime import Runtime
+from consentry.vision.sample import PhotoAnalyser
+from tests.unit.people.kit import START_UNIX_S, FakeAnalyser, opened
+
+OWN = {"X-Consentry": "1"}
+
+
+@dataclass(frozen=True)
+class Running:
+    """An application that answers at `address`."""
+
+    address: str
+    app: FastAPI
+    services: Services
+    clock: SimulatedClock
+    password: str
+    link: OneTimeLink
+
+    @property
+    def site(self) -> Site:
+        return self.services.site
+
+    def client(self) -> httpx.Client:
+        """Somebody who has not signed in, with the header that shows that no other site sent them."""
+        return httpx.Client(base_url=self.address, headers=OWN, timeout=20.0)
+
+    @contextmanager
+    def owner(self) -> Iterator[httpx.Client]:
+        """The owner, with a session that was opened beside the (slow) password check."""
+        with self.client() as client:
+            client.cookies.set(COOKIE, self.services.sessions.open("owner"), domain="127.0.0.1")
+            yield client
+
+    def sign_in(self, client: httpx.Client, password: str | None = None) -> httpx.Response:
+        """The owner types a password, the right one by default."""
+        typed = self.password if password is None else password
+        return client.post("/api/v1/session", json={"name": "owner", "password": typed})
+
+    def events(self) -> list[tuple[str, str]]:
+        """Event and actor of every ledger entry."""
+        with self.site.read() as session:
+            rows = session.connection().exec_driver_sql("SELECT event, actor FROM ledger_entry ORDER BY seq")
+            return [(str(event), str(actor)) for event, actor in rows]
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[str]:
+    """`app` on a free port, answered by uvicorn in a thread."""
+    with listening("127.0.0.1", 0) as listener:
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        address = address_of(listener)
+        thread.start()
+        try:
+            yield address
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@contextmanager
+def running(
+    folder: Path,
+    *,
+    declared: bool = False,
+    analyser: PhotoAnalyser | None = None,
+    prepare: Callable[[FastAPI, Services], None] | None = None,
+) -> Iterator[Running]:
+    """A hub without cameras on an installation in `folder`, and its application, as `prepare` completes it."""
+    clock = SimulatedClock(START_UNIX_S)
+    with opened(folder, clock=clock, declared=declared) as site:
+        hub = Hub(
+            site,
+            Settings(),
+            clock,
+            runtime=Runtime("onnxruntime", "f32", 1),
+            models_folder=folder / "models",
+            builtin_video=folder / "none.mp4",
+        )
+        users, sessions = Users(site, clock), Sessions(site.data_dir, clock)
+        password = users.ensure_owner()
+        assert password is not None
+        services = Services(
+            site=site,
+            hub=hub,
+            users=users,
+            sessions=sessions,
+            views=Views(site),
+            analyser=SharedAnalyser(lambda: analyser or FakeAnalyser()),
+            settings=Settings(),
+            clock=clock,
+        )
+        link = OneTimeLink()
+        app = create_app(services, demo_link=link)
+        if prepare:
+            prepare(app, services)
+        hub.start()
+        try:
+            with served(app) as address:
+                yield Running(address, app, services, clock, password, link)
+        finally:
+            hub.stop()
