@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -98,20 +97,21 @@ class Face:
     score: float
 
 
-_URL_USERINFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_URL_USERINFO = re.compile(r"(?<=://).*(?=@)")
 
 
 def redact_url(url: str) -> str:
     """`url` without its user name, password and query values, safe to print, store and log.
 
-    `rtsp://admin:secret@10.0.0.5/a?token=x` becomes `rtsp://***@10.0.0.5/a?***`. Anything that is
-    not a URL comes back as it is.
+    `rtsp://admin:secret@10.0.0.5/a?token=x` becomes `rtsp://***@10.0.0.5/a?***`. Everything up to the
+    last @ counts as credentials, because passwords with @, / or ? in them are often written unencoded.
+    Anything that is not a URL comes back as it is.
     """
     if "://" not in url:
         return url
     masked = _URL_USERINFO.sub("***", url)
-    parts = urlsplit(masked)
-    return urlunsplit(parts._replace(query="***" if parts.query else "", fragment=""))
+    address, query, _ = masked.partition("?")
+    return f"{address}?***" if query else address.partition("#")[0]
 
 
 def has_credentials(url: str) -> bool:

@@ -201,15 +201,6 @@ def require_enrolment_consent(site: Site, consent: ConsentRecord, name: str) -> 
     live_consent([consent], purpose=consent.purpose, at_unix_s=site.clock.unix_s(), act="enrol")
 
 
-def assess_photos(analyser: PhotoAnalyser, photos: Sequence[Photo]) -> list[PhotoReport]:
-    """What enrolment would say of each photo, keeping nothing. Call it only with the person's consent.
-
-    Raises:
-        EngineError: the analyser failed.
-    """
-    return [assessed.report for assessed in _assess(analyser, photos)]
-
-
 def _accepted(
     analyser: PhotoAnalyser, photos: Sequence[Photo]
 ) -> tuple[list[FaceSample], tuple[PhotoReport, ...]]:

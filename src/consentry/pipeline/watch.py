@@ -12,12 +12,12 @@ from typing import Any, Protocol
 from consentry.clock import Clock
 from consentry.errors import MediaError
 from consentry.media import Source, VideoWriter
-from consentry.pipeline.ahead import WriteBehind, read_ahead
+from consentry.pipeline.behind import WriteBehind
 from consentry.pipeline.camera import Counts
 from consentry.privacy.redact import Redacted
 from consentry.types import Frame
 
-DECODED_AHEAD = 4
+FRAMES_BEHIND = 4
 FALLBACK_FPS = 25.0
 
 
@@ -89,15 +89,11 @@ def watch(
                 if on_frame:
                     on_frame(redacted)
 
-        def until_limit() -> Iterator[Frame]:
-            for frame in source:
-                if max_seconds is not None and frame.time_s >= max_seconds:
-                    return
-                yield frame
-
         failure: MediaError | None = None
         try:
-            for frame in read_ahead(until_limit(), depth=DECODED_AHEAD, stop=source.close):
+            for frame in source:
+                if max_seconds is not None and frame.time_s >= max_seconds:
+                    break
                 deliver(pipeline.process(frame))
         except MediaError as error:
             failure = error
@@ -125,7 +121,7 @@ class _Output:
     def __init__(self, path: Path, fps: float, stack: ExitStack) -> None:
         self._path, self._fps, self._stack = path, fps, stack
         self._writer: VideoWriter | None = None
-        self._behind = WriteBehind(self._write, depth=DECODED_AHEAD)
+        self._behind = WriteBehind(self._write, depth=FRAMES_BEHIND)
         stack.callback(self._abort)
 
     def put(self, redacted: Redacted) -> None:

@@ -25,10 +25,8 @@ MOST_OPEN_BODY_BYTES = 16 * 1024
 OPEN = frozenset(
     {
         ("GET", "/api/v1/health"),
-        ("HEAD", "/api/v1/health"),
         ("POST", "/api/v1/session"),
         ("GET", "/login"),
-        ("HEAD", "/login"),
         ("POST", "/login"),
         ("GET", "/demo-login"),
     }

@@ -67,8 +67,8 @@ class Database:
     def compact(self) -> None:
         """Rewrite the file without anything deleted, and empty the write-ahead log.
 
-        `secure_delete` zeroes freed cells, but a page that SQLite rearranged may keep a stale copy of
-        one in its unused middle; only VACUUM builds every page anew.
+        `secure_delete` zeroes what is deleted, but SQLite does not promise that a page it rearranged keeps
+        no stale copy in its unused middle; VACUUM builds every page anew.
 
         Raises:
             EnvironmentLack: another process holds an old view, so that the log cannot be emptied.

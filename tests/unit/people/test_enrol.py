@@ -38,7 +38,7 @@ from consentry.errors import (
 )
 from consentry.people.consent import ConsentPerson, ConsentRecord, demo_consent
 from consentry.people.declaration import declare, declare_demo
-from consentry.people.enrol import Photo, assess_photos, enrol
+from consentry.people.enrol import Photo, enrol
 from consentry.people.roster import list_people, show_person
 from consentry.people.site import Site
 from consentry.people.upkeep import check_site
@@ -120,15 +120,6 @@ def test_of_two_that_differ_both_are_named(tmp_path: Path) -> None:
     with opened(tmp_path, declared=True) as site:
         error = _refused(site, EnrolmentRefused, "1-0.jpg: the face is not", [photo(1), photo(2)])
     assert "2-0.jpg: the face is not the one of the other photos" in str(error)
-
-
-def test_assessing_says_the_same_and_keeps_nothing() -> None:
-    reports = assess_photos(FakeAnalyser(), [photo(1), photo(1, 1, BLURRED), photo(1, 2, NO_FACE)])
-    assert [(report.label, report.quality, bool(report.refusals)) for report in reports] == [
-        ("1-0.jpg", 0.8, False),
-        ("1-1.jpg", 0.1, True),
-        ("1-2.jpg", None, True),
-    ]
 
 
 def test_someone_enrolled_already(tmp_path: Path) -> None:
