@@ -81,7 +81,7 @@ class LivePage:
             html.a("Skip to the sightings", href="#sightings").classes("c-skip")
             self._top()
             self._banners = html.div()
-            with html.main().classes("c-main"):
+            with html.div().classes("c-main"):
                 self._camera_area = html.section().props('aria-label="Cameras"').classes("c-cameras")
                 with html.div().classes("c-side"):
                     self._feed, self._feed_count = _card("Sightings", "sightings")

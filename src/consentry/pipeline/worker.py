@@ -192,7 +192,7 @@ class CameraRunner:
                 if wait_s is None:
                     break
                 self._wait(wait_s)
-            if self._stopping.is_set():
+            if self.state != "ended":
                 self._set("stopped")
             self.finished = True
         finally:

@@ -11,11 +11,13 @@ from pathlib import Path
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from starlette.routing import Mount
+from tests.unit.people.kit import START_UNIX_S, FakeAnalyser, opened
 
 from consentry.clock import SimulatedClock
 from consentry.config import Settings
 from consentry.people.site import Site
-from consentry.server.app import create_app
+from consentry.server.app import API_PATH, create_app
 from consentry.server.guard import COOKIE
 from consentry.server.hub import Hub
 from consentry.server.pages import OneTimeLink
@@ -25,7 +27,6 @@ from consentry.server.sessions import Sessions
 from consentry.server.users import Users
 from consentry.vision.runtime import Runtime
 from consentry.vision.sample import PhotoAnalyser
-from tests.unit.people.kit import START_UNIX_S, FakeAnalyser, opened
 
 OWN = {"X-Consentry": "1"}
 
@@ -40,6 +41,15 @@ class Running:
     clock: SimulatedClock
     password: str
     link: OneTimeLink
+
+    @property
+    def api(self) -> FastAPI:
+        """The part under /api/v1."""
+        mount = next(
+            route for route in self.app.routes if isinstance(route, Mount) and route.path == API_PATH
+        )
+        assert isinstance(mount.app, FastAPI)
+        return mount.app
 
     @property
     def site(self) -> Site:
@@ -93,7 +103,7 @@ def running(
     analyser: PhotoAnalyser | None = None,
     prepare: Callable[[FastAPI, Services], None] | None = None,
 ) -> Iterator[Running]:
-    """A hub without cameras on an installation in `folder`, and its application, as `prepare` completes it."""
+    """A hub without cameras on an installation in `folder`; `prepare` completes its application."""
     clock = SimulatedClock(START_UNIX_S)
     with opened(folder, clock=clock, declared=declared) as site:
         hub = Hub(

@@ -7,14 +7,14 @@ import tempfile
 import cv2
 import numpy as np
 import pytest
+from tests.unit.people.kit import PURPOSE, consent, enrolled
+from tests.unit.server.kit import Running
 
 from consentry.errors import DiskFull
 from consentry.people.cameras import add_camera
 from consentry.people.roster import list_people
 from consentry.people.sightings import Sighting, record
 from consentry.pipeline.messages import Health, LivePicture
-from tests.unit.people.kit import PURPOSE, consent, enrolled
-from tests.unit.server.kit import Running
 
 JPEG = b"\xff\xd8\xff\xe0 a redacted picture"
 
@@ -160,7 +160,9 @@ def test_photos_never_touch_a_temporary_file(server: Running, monkeypatch: pytes
     large = bytes(cv2.imencode(".png", noise)[1])
     assert len(large) > 3_000_000  # beyond what is spooled to disk by default
     with server.owner() as owner:
-        answer = owner.post("/api/v1/verify", files=[("photo", ("a.png", large)), ("photo", ("b.png", large))])
+        answer = owner.post(
+            "/api/v1/verify", files=[("photo", ("a.png", large)), ("photo", ("b.png", large))]
+        )
     assert answer.json()["type"] == "urn:consentry:problem:bad-config"  # made-up faces have no calibration
 
 

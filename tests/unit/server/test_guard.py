@@ -10,12 +10,13 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from nicegui import core
 from starlette.routing import BaseRoute, Mount, Route
+from tests.unit.server.kit import OWN, Running, running, served
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from consentry.console.mount import mount_console
 from consentry.server.guard import COOKIE, OPEN
-from tests.unit.server.kit import OWN, Running, running, served
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
@@ -23,9 +24,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server with its pages, which NiceGUI can only add to one application of a process."""
-    with running(
-        tmp_path_factory.mktemp("whole"), declared=True, prepare=mount_console
-    ) as it:
+    with running(tmp_path_factory.mktemp("whole"), declared=True, prepare=mount_console) as it:
         yield it
 
 
@@ -78,7 +77,7 @@ def test_what_is_open_exists(whole: Running) -> None:
 
 def test_routes_of_the_api_ask_for_the_session_themselves_too(whole: Running) -> None:
     """Should somebody open the guard for an address by mistake, the route still refuses."""
-    api = next(route.app for route in whole.app.routes if getattr(route, "path", "") == "/api/v1")
+    api = whole.api
     with served(api) as address, httpx.Client(base_url=address, headers=OWN) as client:
         for path, methods in _paths(list(api.routes)):
             for method in methods - {"HEAD"}:
@@ -99,7 +98,10 @@ def test_websocket_needs_a_session(whole: Running) -> None:
 def test_websocket_from_another_site_is_refused_in_spite_of_a_session(whole: Running) -> None:
     address = whole.address.replace("http", "ws") + "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
     head = {"Cookie": f"{COOKIE}={whole.services.sessions.open('owner')}"}
-    with pytest.raises(InvalidStatus), connect(address, additional_headers=head, origin="http://evil.test"):  # type: ignore[arg-type]
+    with (
+        pytest.raises(InvalidStatus),
+        connect(address, additional_headers=head, origin=Origin("http://evil.test")),
+    ):
         pass
 
 
@@ -112,7 +114,7 @@ def test_a_browser_without_a_session_is_sent_to_the_form(whole: Running) -> None
 @pytest.mark.parametrize("token", ["", "x", "0" * 43, "ü", '"; broken'])
 def test_made_up_tokens_are_nobody(whole: Running, token: str) -> None:
     with whole.client() as client:
-        answer = client.get("/api/v1/me", headers={"Cookie": f"{COOKIE}={token}".encode()})
+        answer = client.get("/api/v1/me", headers=[(b"cookie", f"{COOKIE}={token}".encode())])
     assert answer.status_code == 401
 
 
@@ -144,7 +146,9 @@ def test_another_sites_page_may_not_even_read(whole: Running) -> None:
 
 def test_every_answer_has_the_security_headers(whole: Running) -> None:
     with whole.owner() as owner:
-        answers = [owner.get(path) for path in ("/", "/login", "/api/v1/people", "/nowhere", "/console/live.js")]
+        answers = [
+            owner.get(path) for path in ("/", "/login", "/api/v1/people", "/nowhere", "/console/live.js")
+        ]
     for answer in answers:
         policy = answer.headers["content-security-policy"]
         assert "frame-ancestors 'none'" in policy

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from tests.unit.server.kit import Running
 
 from consentry.server.problems import MEDIA_TYPE
-from tests.unit.server.kit import Running
 
 MEMBERS = {"type", "title", "status", "detail", "mend", "instance"}
 
@@ -80,8 +80,7 @@ def test_a_fault_of_the_program_is_a_problem_that_tells_nothing(
     def fail() -> None:
         raise KeyError("a secret")
 
-    api = next(route.app for route in server.app.routes if getattr(route, "path", "") == "/api/v1")
-    api.add_api_route("/fails", fail)
+    server.api.add_api_route("/fails", fail)
     with server.owner() as owner:
         answer = owner.get("/api/v1/fails")
     _is_problem(answer, 500, "internal-fault")

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.people.kit import opened
+from tests.unit.server.kit import Running
 
 from consentry.clock import SimulatedClock
 from consentry.errors import TooManyAttempts, Unauthorised
 from consentry.server.guard import COOKIE
 from consentry.server.sessions import SESSION_S, SESSIONS_FILE, Sessions
 from consentry.server.users import FAILURES_PER_ADDRESS, WINDOW_S, Lockout, Users
-from tests.unit.people.kit import opened
-from tests.unit.server.kit import Running
 
 
 def test_the_first_password_is_given_once_and_kept_as_argon2id_only(tmp_path: Path) -> None:

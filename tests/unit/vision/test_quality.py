@@ -34,7 +34,11 @@ def test_a_good_face_meets_both_floors() -> None:
     [
         (face(size=20), textured(), "20 px wide"),
         (face(left=-40), textured(), "in the picture"),
-        (face(), np.tile(np.linspace(40, 200, 112).astype(np.uint8)[:, None, None], (1, 112, 3)), "sharpness"),
+        (
+            face(),
+            np.tile(np.linspace(40, 200, 112).astype(np.uint8)[:, None, None], (1, 112, 3)),
+            "sharpness",
+        ),
         (face(), np.full((112, 112, 3), 3, np.uint8), "contrast"),
         (face(), np.where(textured() > 128, 255, 0).astype(np.uint8), "black or white"),
     ],

@@ -1,0 +1,158 @@
+"""Fail when the documentation and the code disagree.
+
+`docs/reference.md` is written from the code (`tools/docs.py --write`): settings, commands with their
+options, errors. The other pages are checked: every route is in docs/api.md, every relative link leads
+somewhere, every decision record has its parts, and the versions agree.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+from pydantic import BaseModel
+
+import consentry
+from consentry import errors
+from consentry.cli.root import app
+from consentry.config import Settings
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference.md"
+DECISION_PARTS = ("Status:", "**Goal", "**Decision", "**Alternatives")
+
+
+def settings_table() -> Iterator[str]:
+    """Every setting, its default and meaning."""
+    yield "| setting | default | what it does |"
+    yield "| --- | --- | --- |"
+    for group, field in Settings.model_fields.items():
+        model = field.annotation
+        assert isinstance(model, type)
+        assert issubclass(model, BaseModel)
+        for name, setting in model.model_fields.items():
+            default = setting.get_default(call_default_factory=True, validated_data={})
+            yield f"| `{group}.{name}` | `{default}` | {setting.description} |"
+
+
+def commands() -> Iterator[str]:
+    """Every command with its arguments and options, as its help says it."""
+    root = typer.main.get_command(app)
+    yield from _command_lines("consentry", root)
+
+
+def _command_lines(name: str, command: typer.core.click.Command) -> Iterator[str]:
+    children = getattr(command, "commands", None)
+    if children:
+        for child, inner in children.items():
+            yield from _command_lines(f"{name} {child}", inner)
+        return
+    summary = " ".join((command.help or "").split())
+    yield f"### `{name}`"
+    yield ""
+    yield summary
+    yield ""
+    for parameter in command.params:
+        if parameter.name != "help":
+            kind = parameter.param_type_name
+            words = " ".join((getattr(parameter, "help", None) or "").split())
+            shown = ", ".join(parameter.opts) if kind == "option" else (parameter.metavar or parameter.name)
+            yield f"- `{shown}`: {words}"
+    yield ""
+
+
+def error_table() -> Iterator[str]:
+    """Every error with its exit code and HTTP status."""
+    yield "| error | exit code | HTTP status | meaning |"
+    yield "| --- | --- | --- | --- |"
+    for name, kind in vars(errors).items():
+        if inspect.isclass(kind) and issubclass(kind, errors.ConsentryError):
+            meaning = (inspect.getdoc(kind) or "").splitlines()[0]
+            yield f"| `{name}` | {kind.exit_code} | {kind.http_status} | {meaning} |"
+
+
+def reference() -> str:
+    """The whole of docs/reference.md."""
+    parts = [
+        "# Reference",
+        "",
+        "Status: current. Written from the code by `tools/docs.py --write`; do not edit.",
+        "",
+        "## Settings",
+        "",
+        "In `consentry.toml` in the data folder, as `[group]` and `name = value`. The environment wins:"
+        " `CONSENTRY_GROUP__NAME`, e.g. `CONSENTRY_RECOGNITION__FPIR=0.001`.",
+        "",
+        *settings_table(),
+        "",
+        "Folders: `CONSENTRY_MODELS_DIR` (weights), `XDG_DATA_HOME` (default data folder), `XDG_CONFIG_HOME`"
+        " (site keys). The site key can also come from `CONSENTRY_SITE_KEY_FILE`, `CONSENTRY_SITE_KEY` or"
+        " `CONSENTRY_SITE_PASSPHRASE`, see [consent](consent.md).",
+        "",
+        "## Commands",
+        "",
+        "Exit codes: 0 done, 1 found wanting, 2 wrong usage, 3 the environment lacks something.",
+        "",
+        *commands(),
+        "## Errors",
+        "",
+        *error_table(),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def stale_reference() -> Iterator[str]:
+    """Whether docs/reference.md is what the code would write."""
+    if not REFERENCE.exists() or REFERENCE.read_text(encoding="utf-8") != reference():
+        yield "docs/reference.md is out of date: run tools/docs.py --write"
+
+
+def undocumented_routes() -> Iterator[str]:
+    """Routes of the API that docs/api.md does not name."""
+    from consentry.server.app import api_paths
+
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    for path in api_paths():
+        if f"`{path}`" not in text and f" {path}`" not in text:
+            yield f"docs/api.md does not name {path}"
+
+
+def broken_links() -> Iterator[str]:
+    """Relative links of all pages that lead nowhere."""
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            if "://" not in target and not (page.parent / target).exists():
+                yield f"{page.relative_to(ROOT)} links to {target}, which is not there"
+
+
+def unfinished_decisions() -> Iterator[str]:
+    """Decision records without one of their parts."""
+    for page in sorted((ROOT / "docs" / "decisions").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        for part in DECISION_PARTS:
+            if part not in text and part.replace("**", "## ") not in text:
+                yield f"{page.relative_to(ROOT)} has no part {part}"
+
+
+def unnamed_version() -> Iterator[str]:
+    """The version must be in the changelog."""
+    if f"## {consentry.__version__}" not in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"):
+        yield f"CHANGELOG.md has no part for {consentry.__version__}"
+
+
+def main() -> int:
+    """Check, or with --write renew docs/reference.md first."""
+    if "--write" in sys.argv:
+        REFERENCE.write_text(reference(), encoding="utf-8")
+    checks = (stale_reference, undocumented_routes, broken_links, unfinished_decisions, unnamed_version)
+    found = [line for check in checks for line in check()]
+    print("\n".join(found) if found else "docs: in step with the code")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
