@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import typer
 from pydantic import BaseModel
@@ -45,7 +46,7 @@ def commands() -> Iterator[str]:
     yield from _command_lines("consentry", root)
 
 
-def _command_lines(name: str, command: typer.core.click.Command) -> Iterator[str]:
+def _command_lines(name: str, command: Any) -> Iterator[str]:
     children = getattr(command, "commands", None)
     if children:
         for child, inner in children.items():

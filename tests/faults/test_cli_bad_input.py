@@ -220,7 +220,15 @@ def consent(**changes: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"valid_from": "2020-01-01T00:00:00Z", "valid_until": "2021-01-01T00:00:00Z"}, "2021"),
+        (
+            {
+                "purpose": "verification",
+                "given_on": "2020-01-01T00:00:00Z",
+                "valid_from": "2020-01-01T00:00:00Z",
+                "valid_until": "2021-01-01T00:00:00Z",
+            },
+            "2021",
+        ),
         ({"purpose": "another purpose"}, "another purpose"),
         ({"unknown_field": 1}, "unknown_field"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.integrations.media.rtsp import rtsp_server
 
 from consentry.clock import SystemClock
 from consentry.config import Settings
@@ -17,7 +18,6 @@ from consentry.pipeline.sighting import Sighting
 from consentry.pipeline.watch import watch
 from consentry.types import Picture
 from consentry.vision.load import Engines
-from tests.integrations.media.rtsp import rtsp_server
 
 pytestmark = [pytest.mark.models, pytest.mark.rtsp]
 
@@ -39,7 +39,7 @@ def test_the_enrolled_person_is_recognised_over_rtsp(
     )
     clock = SystemClock()
     with (
-        rtsp_server("--clip", demo_clip) as server,
+        rtsp_server("--clip", str(demo_clip)) as server,
         open_source(server.url, camera="rtsp", settings=Settings().media, clock=clock) as source,
     ):
         summary = watch(source, pipeline, clock=clock, max_seconds=9.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 import numpy as np
+import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +31,7 @@ PLAIN = Calibration(
 )
 
 
-def unit(rows: Floats) -> Floats:
+def unit(rows: npt.NDArray[np.floating]) -> Floats:
     """Rows of unit length."""
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 

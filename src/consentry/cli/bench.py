@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -13,8 +14,10 @@ from rich.progress import Progress
 
 from consentry.bench import redact as bench_redact
 from consentry.bench import search as bench_search
+from consentry.bench import tracking as bench_tracking
 from consentry.bench import vision as bench_vision
 from consentry.bench import watch as bench_watch
+from consentry.bench.clips import portraits
 from consentry.bench.figures import Figure, document
 from consentry.bench.peers import PEERS_PYTHON
 from consentry.bench.photos import label, photos_of_people, photos_of_strangers
@@ -23,6 +26,7 @@ from consentry.cli.options import DataDir, JsonOut, data_dir, print_json
 from consentry.clock import SystemClock
 from consentry.config import load_settings
 from consentry.gallery.calibration import calibrate
+from consentry.pipeline.builtin import render_demo
 
 app = typer.Typer(help="Measure this machine, against peers where they are installed.", no_args_is_help=True)
 
@@ -39,7 +43,7 @@ def vision(
     data: DataDir = None,
     json_out: JsonOut = False,
 ) -> None:
-    """Time a detection and a template, and count verification errors, beside face_recognition."""
+    """Time a detection and a template, and count errors and swaps, beside face_recognition."""
     settings = load_settings(data_dir(data))
     analyser = photo_analyser(settings)
     settings.vision.threads = 1
@@ -52,6 +56,10 @@ def vision(
             clock=SystemClock(),
             progress=progress,
         )
+        with TemporaryDirectory() as folder:
+            clip = Path(folder) / "clip.mp4"
+            render_demo(clip, *portraits())
+            figures += bench_tracking.run(engines(settings.vision), clip, settings, SystemClock())
     _report(figures, json_out)
 
 
@@ -176,6 +184,7 @@ def calibration(
         for fit in fitted.fits:
             typer.echo(
                 f"{fit.frames} crops of {fit.people} people: {fit.non_mated} non-mated,"
-                f" spread ×{fit.spread_ratio:.3f}, highest {fit.highest:.3f}; {fit.mated} mated, 1 % below {fit.mated_p01}"
+                f" spread ×{fit.spread_ratio:.3f}, highest {fit.highest:.3f};"
+                f" {fit.mated} mated, 1 % below {fit.mated_p01}"
             )
         typer.echo(f"normal fit: p = {fitted.normal_p}")

@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from consentry.cli.actor import cli_actor
 from consentry.cli.engines import engines
 from consentry.cli.options import DataDir, data_dir
 from consentry.clock import SystemClock
 from consentry.config import load_settings
 from consentry.errors import UsageError
 from consentry.gallery.calibration import load_calibration
+from consentry.ledger.entry import Event
 from consentry.media import open_source
 from consentry.people.declaration import require_declared
 from consentry.people.roster import gallery_snapshot
@@ -46,20 +48,33 @@ def watch(
     settings = load_settings(folder)
     if out is not None and out.resolve() == Path(source).resolve():
         raise UsageError("the redacted video would overwrite its source", "Choose another --out")
+    loaded = engines(settings.vision)
+    calibration = load_calibration(loaded.recogniser.sha256)
     with Site.open(folder, clock=clock) as site:
-        declared = require_declared(site, purpose)
-        wanted = purpose or declared.declaration.purposes[0]
-        loaded = engines(settings.vision)
-        calibration = load_calibration(loaded.recogniser.sha256)
+        wanted = purpose or require_declared(site).declaration.purposes[0]
         references = gallery_snapshot(
             site, purpose=wanted, recogniser_sha256=loaded.recogniser.sha256, at_unix_s=clock.unix_s()
         )
+        roster = Roster(references, camera=camera, calibration=calibration)
+        with site.write() as session:
+            site.log(
+                session,
+                Event.WATCH_STARTED,
+                actor=cli_actor(),
+                payload={
+                    "camera": camera,
+                    "source": redact_url(source),
+                    "purpose": wanted,
+                    "references": len(references),
+                    "gallery_digest": roster.gallery.digest,
+                },
+            )
     report = _print_json if jsonl else _print_line
     pipeline = CameraPipeline(
         camera,
         loaded.detector,
         loaded.recogniser,
-        Roster(references, camera=camera, calibration=calibration),
+        roster,
         settings,
         clock,
         report,

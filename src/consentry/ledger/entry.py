@@ -33,6 +33,7 @@ class Event(StrEnum):
     SESSION_CLOSED = "session.closed"
     VIEW_OPENED = "view.opened"
     SEARCH_MADE = "search.made"
+    WATCH_STARTED = "watch.started"
 
 
 @dataclass(frozen=True, slots=True)

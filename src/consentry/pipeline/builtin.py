@@ -117,7 +117,7 @@ def _cutout(portrait_bgr: Picture, walk: Walk) -> Floats:
     labels[_half(walk.person_xyxy)] = cv2.GC_PR_FGD
     for beside in walk.beside_xyxy:
         labels[_half(beside)] = cv2.GC_BGD
-    face_left, face_top, face_right, face_bottom = walk.face_xyxy
+    face_left, _, face_right, face_bottom = walk.face_xyxy
     middle = (face_left + face_right) // 2
     labels[_half(walk.face_xyxy)] = cv2.GC_FGD
     labels[_half((middle - 60, face_bottom, middle + 60, height - 2))] = cv2.GC_FGD

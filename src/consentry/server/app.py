@@ -14,6 +14,11 @@ from consentry.server.services import Services, signed_in
 API_PATH = "/api/v1"
 
 
+def api_paths() -> list[str]:
+    """Every address of the API, for the check that `docs/api.md` names it."""
+    return sorted(f"{API_PATH}{path}" for path in _api().openapi()["paths"])
+
+
 def create_app(services: Services, *, demo_link: OneTimeLink | None = None) -> FastAPI:
     """The web application of one hub. It neither starts nor stops the hub.
 
@@ -21,20 +26,8 @@ def create_app(services: Services, *, demo_link: OneTimeLink | None = None) -> F
         services: What it works with.
         demo_link: Signs in whoever has it, once; demo only.
     """
-    api = FastAPI(
-        title="Consentry",
-        version=consentry.__version__,
-        openapi_url="/openapi.json",
-        docs_url=None,  # the usual pages load scripts from other hosts
-        redoc_url=None,
-    )
+    api = _api()
     api.state.services = services
-    handle_problems(api)
-    api.include_router(api_session.open_routes)
-    closed = [Depends(signed_in)]  # behind the guard, a second lock
-    for routes in (api_session.closed_routes, api_live.routes, api_people.routes, api_site.routes):
-        api.include_router(routes, dependencies=closed)
-
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.services = services
     app.state.demo_link = demo_link
@@ -43,3 +36,20 @@ def create_app(services: Services, *, demo_link: OneTimeLink | None = None) -> F
     app.mount(API_PATH, api)
     app.add_middleware(Guard, sessions=services.sessions)
     return app
+
+
+def _api() -> FastAPI:
+    """The routes of the API, which find their services in `state`."""
+    api = FastAPI(
+        title="Consentry",
+        version=consentry.__version__,
+        openapi_url="/openapi.json",
+        docs_url=None,  # the usual pages load scripts from other hosts
+        redoc_url=None,
+    )
+    handle_problems(api)
+    api.include_router(api_session.open_routes)
+    closed = [Depends(signed_in)]  # behind the guard, a second lock
+    for routes in (api_session.closed_routes, api_live.routes, api_people.routes, api_site.routes):
+        api.include_router(routes, dependencies=closed)
+    return api

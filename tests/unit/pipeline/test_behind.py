@@ -42,7 +42,7 @@ def test_a_writing_error_of_the_last_item_reaches_close() -> None:
 
 def test_cancelling_ends_the_thread() -> None:
     before = threading.active_count()
-    behind = WriteBehind(lambda _: None, depth=5)
+    behind: WriteBehind[int] = WriteBehind(lambda _: None, depth=5)
     behind.put(1)
     behind.cancel()
     assert threading.active_count() == before
