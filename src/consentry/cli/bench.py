@@ -25,7 +25,7 @@ from consentry.cli.engines import engines, photo_analyser
 from consentry.cli.options import DataDir, JsonOut, data_dir, print_json
 from consentry.clock import SystemClock
 from consentry.config import load_settings
-from consentry.gallery.calibration import calibrate
+from consentry.gallery.fit import calibrate
 from consentry.pipeline.builtin import render_demo
 
 app = typer.Typer(help="Measure this machine, against peers where they are installed.", no_args_is_help=True)

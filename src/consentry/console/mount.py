@@ -6,10 +6,13 @@ from importlib import resources
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
+from nicegui import app as pages
 from nicegui import ui
 from nicegui.language import Language
 
 from consentry.console.live_page import LivePage
+from consentry.server.pages import message_page
+from consentry.server.problems import handle_problems, problem
 from consentry.server.services import Services, who_asks
 
 _ASSETS = {"console.css": "text/css", "live.js": "text/javascript"}
@@ -28,6 +31,8 @@ def mount_console(app: FastAPI, services: Services) -> None:
         """The live page."""
         await LivePage(services, who_asks(services, request)).build()
 
+    handle_problems(pages)
+    pages.add_exception_handler(404, _not_found)
     ui.run_with(
         app,
         title="Consentry",
@@ -37,6 +42,19 @@ def mount_console(app: FastAPI, services: Services) -> None:
         tailwind=False,
         reconnect_timeout=RECONNECT_WITHIN_S,
         show_welcome_message=False,
+    )
+
+
+def _not_found(request: Request, _error: Exception) -> Response:
+    path = request.url.path
+    if "text/html" in request.headers.get("accept", "") and not path.startswith("/api/"):
+        return message_page("Not found", "There is no such page.", status=404)
+    return problem(
+        kind="NotFound",
+        status=404,
+        detail=f"there is nothing at {path}",
+        mend="See docs/api.md for the addresses there are",
+        instance=path,
     )
 
 

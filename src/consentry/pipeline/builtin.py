@@ -38,6 +38,7 @@ class Walk:
         person_xyxy: Head and body in the portrait; outside is background.
         face_xyxy: Surely person, as is the middle of everything below it.
         beside_xyxy: Surely background, though inside `person_xyxy`.
+        plate_xyxy: A name plate to paint over: covering a face does not cover a name.
         height_px: Height in the room.
         enter_s: When they come in.
         leave_s: When they have gone out on the other side.
@@ -47,15 +48,23 @@ class Walk:
     person_xyxy: Box
     face_xyxy: Box
     beside_xyxy: tuple[Box, ...]
+    plate_xyxy: Box | None
     height_px: int
     enter_s: float
     leave_s: float
     from_left: bool
 
 
-COLLINS = Walk((85, 8, 445, 512), (180, 60, 275, 180), (), 440, 1.0, 14.0, True)
+COLLINS = Walk((85, 8, 445, 512), (180, 60, 275, 180), (), None, 440, 1.0, 14.0, True)
 HOPPER = Walk(
-    (40, 20, 480, 600), (180, 130, 350, 330), ((40, 20, 160, 330), (380, 20, 480, 330)), 400, 8.0, 22.0, False
+    (40, 20, 480, 600),
+    (180, 130, 350, 330),
+    ((40, 20, 160, 330), (380, 20, 480, 330)),
+    (70, 478, 175, 526),
+    400,
+    8.0,
+    22.0,
+    False,
 )
 
 
@@ -129,7 +138,12 @@ def _cutout(portrait_bgr: Picture, walk: Walk) -> Floats:
     person = cv2.morphologyEx(person, cv2.MORPH_CLOSE, np.ones((15, 15), np.uint8)).astype(np.uint8)
     alpha = cv2.resize(person.astype(np.float32), (width, height))
     alpha = cv2.GaussianBlur(cv2.erode(alpha, np.ones((5, 5), np.uint8)), (0, 0), 2.0)
-    bgra = np.dstack([portrait_bgr.astype(np.float32), alpha])[top:bottom, left:right]
+    colour = portrait_bgr.astype(np.float32)
+    if walk.plate_xyxy:
+        plate_left, plate_top, plate_right, plate_bottom = walk.plate_xyxy
+        plate = colour[plate_top:plate_bottom, plate_left:plate_right]
+        plate[:] = np.median(plate[[0, -1]].reshape(-1, 3), axis=0)
+    bgra = np.dstack([colour, alpha])[top:bottom, left:right]
     scale = walk.height_px / (bottom - top)
     cut = cv2.resize(bgra, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return cv2.copyMakeBorder(cut, 24, 24, 24, 24, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0)).astype(np.float32)

@@ -37,6 +37,7 @@ input { width: 100%; padding: .65rem .75rem; font: inherit; color: inherit; back
   border: 1px solid var(--line); border-radius: 8px; }
 button { width: 100%; margin-top: 1.5rem; padding: .7rem; font: inherit; font-weight: 600; cursor: pointer;
   color: var(--on-main); background: var(--main); border: 0; border-radius: 8px; }
+a { color: var(--main); }
 :focus-visible { outline: 3px solid var(--main); outline-offset: 2px; }
 .bad { color: var(--bad); font-weight: 600; }
 """
@@ -123,6 +124,12 @@ def logout(asking: Asking, behind: Behind) -> Response:
     response = RedirectResponse("/login", status_code=303)
     close_session(behind, asking.user, asking.session_token, response)
     return response
+
+
+def message_page(title: str, text: str, *, status: int) -> HTMLResponse:
+    """A page that says one thing and leads back to the live page."""
+    body = f'<h1>{html.escape(title)}</h1><p>{html.escape(text)} <a href="/">Go to the live page</a></p>'
+    return _page(title, body, status=status)
 
 
 def _sign_in(request: Request, behind: Services, name: str, password: str) -> Response:

@@ -16,10 +16,10 @@ from consentry.gallery.calibration import (
     GROUP_ALLOWANCE,
     Calibration,
     FrameFit,
-    calibrate,
     fmr_for,
     load_calibration,
 )
+from consentry.gallery.fit import calibrate
 
 
 def planted(people: int = 60, photos: int = 4, dimensions: int = 100, seed: int = 0) -> Calibration:

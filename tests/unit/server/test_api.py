@@ -14,7 +14,7 @@ from consentry.errors import DiskFull
 from consentry.people.cameras import add_camera
 from consentry.people.roster import list_people
 from consentry.people.sightings import Sighting, record
-from consentry.pipeline.messages import Health, LivePicture
+from consentry.pipeline.messages import Health, LivePicture, SightingMade
 
 JPEG = b"\xff\xd8\xff\xe0 a redacted picture"
 
@@ -244,6 +244,29 @@ def test_the_stream_ends_with_the_session(own_server: Running) -> None:
         hub.live.show(LivePicture("door", 1, 0.6, JPEG + b"2"))
         rest = b"".join(parts)  # ends, because the session has
     assert rest.count(b"Content-Type") <= 1
+
+
+def test_a_sighting_that_cannot_be_recorded_is_counted(own_server: Running) -> None:
+    hub = own_server.services.hub
+    with own_server.site.write() as session:
+        session.connection().exec_driver_sql("DROP TABLE sighting")
+    hub._take(SightingMade(_sighting()))
+    assert hub.unrecorded == 1
+
+
+def test_when_it_cannot_be_read_who_enrolled_nobody_is_recognised(own_server: Running) -> None:
+    hub = own_server.services.hub
+    enrolled(own_server.site, 1, "Anna Example")
+    _make_door(own_server)
+    while not hub.people:
+        own_server.clock.sleep(0)
+    assert hub._roster.version >= 0
+    with own_server.site.write() as session:
+        session.connection().exec_driver_sql("DROP TABLE site")
+    while hub._roster.version != -1:
+        own_server.clock.sleep(0)
+    assert not hub._roster.references
+    assert hub.healthy
 
 
 def _make_door(server: Running) -> None:

@@ -17,6 +17,7 @@ from websockets.typing import Origin
 
 from consentry.console.mount import mount_console
 from consentry.server.guard import COOKIE, OPEN
+from consentry.server.problems import MEDIA_TYPE
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
@@ -171,3 +172,20 @@ def test_openapi_is_only_for_those_signed_in_and_names_every_closed_route(whole:
         assert owner.get("/api/v1/docs").status_code == 404
     assert document["info"]["title"] == "Consentry"
     assert "/people/{person_id}" in document["paths"]
+
+
+def test_errors_outside_the_api_are_problems_too_or_a_page_for_people(whole: Running) -> None:
+    with whole.owner() as owner:
+        for method, path, status in (
+            ("GET", "/nowhere", 404),
+            ("GET", "/api/v2/people", 404),
+            ("GET", "/_nicegui/nothing", 404),
+            ("POST", "/", 405),
+            ("PUT", "/login", 404),
+        ):
+            answer = owner.request(method, path)
+            assert (answer.status_code, answer.headers["content-type"]) == (status, MEDIA_TYPE), path
+            assert set(answer.json()) == {"type", "title", "status", "detail", "mend", "instance"}
+        page = owner.get("/nowhere", headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "Go to the live page" in page.text
