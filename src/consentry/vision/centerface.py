@@ -15,7 +15,7 @@ import numpy as np
 
 from consentry.errors import EngineError
 from consentry.types import Faces, Floats, Picture
-from consentry.vision.engines import require_open, require_picture
+from consentry.vision.engines import require_open, require_picture, scaled_to_fit
 from consentry.vision.runtime import Network, Runtime, compile_network, prepared
 
 STRIDE_PX = 4
@@ -58,19 +58,15 @@ class CenterFace:
         """See `Detector.detect`."""
         require_open(self._closed)
         require_picture(bgr)
-        height, width = bgr.shape[:2]
-        limit_w, limit_h = self._detect_wh if width >= height else self._detect_wh[::-1]
-        scale = min(1.0, limit_w / width, limit_h / height)
-        scaled_wh = max(1, round(width * scale)), max(1, round(height * scale))
-        small = bgr if scale == 1.0 else cv2.resize(bgr, scaled_wh, interpolation=cv2.INTER_AREA)
+        small = scaled_to_fit(bgr, self._detect_wh)
+        scaled_wh = small.shape[1], small.shape[0]
         canvas_wh = tuple(-(-side // CANVAS_STEP_PX) * CANVAS_STEP_PX for side in scaled_wh)
-        if canvas_wh != scaled_wh:
-            right, below = canvas_wh[0] - scaled_wh[0], canvas_wh[1] - scaled_wh[1]
-            small = cv2.copyMakeBorder(small, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-        batch: Floats = cv2.dnn.blobFromImage(small, swapRB=self._rgb).astype(np.float32, copy=False)
+        right, below = canvas_wh[0] - scaled_wh[0], canvas_wh[1] - scaled_wh[1]
+        canvas = cv2.copyMakeBorder(small, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+        batch: Floats = cv2.dnn.blobFromImage(canvas, swapRB=self._rgb).astype(np.float32, copy=False)
         heat, log_hw, offset_yx, landmarks_yx = self._network(canvas_wh[0], canvas_wh[1]).run(batch)
         faces = decode(heat[0, 0], log_hw[0], offset_yx[0], landmarks_yx[0], min_score=min_score)
-        return _in_picture(faces, scaled_wh, (width, height))
+        return _in_picture(faces, scaled_wh, (bgr.shape[1], bgr.shape[0]))
 
     def close(self) -> None:
         """Free the compiled networks."""

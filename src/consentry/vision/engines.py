@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import cv2
 import numpy as np
 
 from consentry.errors import EngineError
@@ -60,6 +61,17 @@ def require_picture(bgr: Picture) -> None:
     """
     if bgr.dtype != np.uint8 or bgr.ndim != 3 or bgr.shape[2] != 3 or 0 in bgr.shape:
         raise EngineError(f"a picture must be uint8 (H, W, 3) and not empty, but is {bgr.dtype} {bgr.shape}")
+
+
+def scaled_to_fit(bgr: Picture, limit_wh: tuple[int, int]) -> Picture:
+    """`bgr` (H, W, 3) made smaller to fit `limit_wh`, turned for a portrait picture; never made larger."""
+    height, width = bgr.shape[:2]
+    limit_w, limit_h = limit_wh if width >= height else limit_wh[::-1]
+    scale = min(1.0, limit_w / width, limit_h / height)
+    if scale == 1.0:
+        return bgr
+    small_wh = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(bgr, small_wh, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def require_crops(crops_bgr: Picture) -> None:

@@ -14,6 +14,7 @@ import onnx
 import onnxruntime
 import openvino
 from google.protobuf.message import DecodeError
+from onnxruntime.capi import onnxruntime_pybind11_state
 
 from consentry.clock import Clock, SystemClock
 from consentry.errors import EngineError
@@ -132,6 +133,19 @@ def _check(batch: Floats, shape: Shape) -> None:
         raise EngineError(f"the network takes float32 {shape}, but was given {batch.dtype} {batch.shape}")
 
 
+ORT_ERRORS = tuple(
+    getattr(onnxruntime_pybind11_state, name)
+    for name in (
+        "Fail",
+        "InvalidArgument",
+        "InvalidGraph",
+        "InvalidProtobuf",
+        "NotImplemented",
+        "RuntimeException",
+    )
+)
+"""onnxruntime's exceptions share no base but Exception; OpenVINO's are RuntimeErrors."""
+
 _LIBRARIES: dict[str, Callable[[bytes, Shape, Runtime], Network]] = {
     "openvino": _OpenVino,
     "onnxruntime": _OnnxRuntime,
@@ -146,7 +160,7 @@ def compile_network(model: bytes, shape: Shape, runtime: Runtime) -> Network:
     """
     try:
         return _LIBRARIES[runtime.library](model, shape, runtime)
-    except RuntimeError as error:  # both libraries raise subclasses of it
+    except (RuntimeError, *ORT_ERRORS) as error:
         raise EngineError(f"{runtime.library} cannot run this network: {error}") from error
 
 

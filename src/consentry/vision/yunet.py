@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from consentry.errors import EngineError
 from consentry.types import Faces, Picture
-from consentry.vision.engines import require_open, require_picture
+from consentry.vision.engines import require_open, require_picture, scaled_to_fit
 
 OVERLAP_IOU = 0.3
 MOST_FACES = 500
@@ -19,20 +20,26 @@ class YuNet:
         model: The ONNX file's bytes.
         sha256: Their hash.
         detect_wh: Largest picture for the network, landscape; turned for a portrait one.
+
+    Raises:
+        EngineError: the bytes are no network that OpenCV can run.
     """
 
     def __init__(self, model: bytes, sha256: str, *, detect_wh: tuple[int, int]) -> None:
         self._sha256 = sha256
         self._detect_wh = detect_wh
-        self._network = cv2.FaceDetectorYN.create(
-            "onnx",
-            np.frombuffer(model, np.uint8),
-            np.zeros(0, np.uint8),
-            detect_wh,
-            0.5,
-            OVERLAP_IOU,
-            MOST_FACES,
-        )
+        try:
+            self._network = cv2.FaceDetectorYN.create(
+                "onnx",
+                np.frombuffer(model, np.uint8),
+                np.zeros(0, np.uint8),
+                detect_wh,
+                0.5,
+                OVERLAP_IOU,
+                MOST_FACES,
+            )
+        except cv2.error as error:
+            raise EngineError(f"OpenCV cannot run this detector: {error}") from None
         self._closed = False
 
     @property
@@ -45,10 +52,8 @@ class YuNet:
         require_open(self._closed)
         require_picture(bgr)
         height, width = bgr.shape[:2]
-        limit_w, limit_h = self._detect_wh if width >= height else self._detect_wh[::-1]
-        scale = min(1.0, limit_w / width, limit_h / height)
-        small_wh = max(1, round(width * scale)), max(1, round(height * scale))
-        small = bgr if scale == 1.0 else cv2.resize(bgr, small_wh, interpolation=cv2.INTER_AREA)
+        small = scaled_to_fit(bgr, self._detect_wh)
+        small_wh = small.shape[1], small.shape[0]
         self._network.setInputSize(small_wh)
         self._network.setScoreThreshold(min_score)
         rows = self._network.detect(small)[1]
