@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,7 +73,9 @@ def test_who_waits_gets_the_next_picture_and_who_waits_in_vain_gets_none() -> No
         closed = await live.picture_after("a", first.number, timeout_s=10)
         return first.jpeg, in_vain, closed
 
-    assert asyncio.run(wait()) == (b"mine", None, None)
+    # a browser test earlier in this thread may have left an event loop running here
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(lambda: asyncio.run(wait())).result() == (b"mine", None, None)
     assert not live._waiting
 
 
