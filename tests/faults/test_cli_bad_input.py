@@ -289,3 +289,11 @@ def test_doctor_is_content_on_a_good_machine(run: Run, site: Path) -> None:
     assert answer.exit_code == 0, answer
     names = {item["name"] for item in json.loads(answer.out)["findings"]}
     assert {"consentry", "libraries", "processor", "runtime", "disk", "clock", "site"} <= names
+
+
+def test_probe_says_what_a_source_is(run: Run, demo_clip: Path) -> None:
+    answer = run("camera", "probe", demo_clip, "--json")
+    assert answer.exit_code == 0, answer
+    found = json.loads(answer.out)
+    assert (found["kind"], found["codec"], found["frame_wh"]) == ("file", "h264", [960, 540])
+    refused(run("camera", "probe", "nowhere.mp4"), 1, "nowhere.mp4")

@@ -1,4 +1,4 @@
-"""`consentry camera`: add, list, remove."""
+"""`consentry camera`: add, list, probe, remove."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import typer
 from consentry.cli.actor import cli_actor
 from consentry.cli.options import DataDir, JsonOut, data_dir, print_json
 from consentry.clock import SystemClock
+from consentry.config import load_settings
+from consentry.media import probe
 from consentry.people.cameras import add_camera, list_cameras, remove_camera
 from consentry.people.site import Site
 
@@ -47,6 +49,21 @@ def list_command(data: DataDir = None, json_out: JsonOut = False) -> None:
         typer.echo("There is no camera yet.")
     for camera in cameras:
         typer.echo(f"{camera.name}  {camera.url_redacted}  {camera.purpose}")
+
+
+@app.command("probe")
+def probe_command(
+    url: Annotated[str, typer.Argument(help="Address to try; nothing is stored.")],
+    data: DataDir = None,
+    json_out: JsonOut = False,
+) -> None:
+    """Connect, read one picture, and say what the source is."""
+    info = probe(url, settings=load_settings(data_dir(data)).media, clock=SystemClock())
+    if json_out:
+        print_json(asdict(info))
+        return
+    rate = f"{info.fps:g} frames/s" if info.fps else "rate not stated"
+    typer.echo(f"{info.name}: {info.kind}, {info.codec}, {info.frame_wh[0]}×{info.frame_wh[1]}, {rate}")
 
 
 @app.command("remove")
