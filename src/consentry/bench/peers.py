@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -46,11 +48,6 @@ class Peers:
             raise EnvironmentLack(f"the peers ended while asked to {request['do']}", "Run `make bench` again")
         return json.loads(line)
 
-    @classmethod
-    def installed(cls, core: int, python: Path) -> Peers | None:
-        """The peers, or None where they are not installed: then figures are ours alone."""
-        return cls(core, python) if python.exists() else None
-
     def __enter__(self) -> Self:
         return self
 
@@ -62,3 +59,18 @@ class Peers:
         self._child.wait(timeout=60)
         if self._child.stdout:
             self._child.stdout.close()
+
+
+@contextmanager
+def beside_peers(python: Path) -> Iterator[Peers | None]:
+    """This process and the peers on the same single core; None where `python` is not installed.
+
+    Without the peers, figures are ours alone.
+    """
+    before = os.sched_getaffinity(0)
+    core = min(before)
+    with ExitStack() as stack:
+        peers = stack.enter_context(Peers(core, python)) if python.exists() else None
+        os.sched_setaffinity(0, {core})
+        stack.callback(os.sched_setaffinity, 0, before)
+        yield peers

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
 from consentry.bench.clips import small_clip
 from consentry.bench.figures import Figure
-from consentry.bench.peers import Peers
+from consentry.bench.peers import beside_peers
 from consentry.clock import Clock
 from consentry.config import Settings
 from consentry.media import open_source
@@ -49,18 +47,12 @@ def run(
         clock: What measures.
         progress: Told the share done.
     """
-    before, core = os.sched_getaffinity(0), min(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         source = clip or small_clip(Path(folder), clock)
         ours, theirs = Path(folder) / "ours.mp4", Path(folder) / "theirs.mp4"
         frames = sum(1 for _ in _frames(source, settings, clock))
         our_fps, peer_fps = [], []
-        with ExitStack() as stack:
-            peers = Peers.installed(core, python)
-            if peers:
-                stack.enter_context(peers)
-            os.sched_setaffinity(0, {core})
-            stack.callback(os.sched_setaffinity, 0, before)
+        with beside_peers(python) as peers:
             for repeat in range(REPEATS):
                 our_fps.append(frames / _ours_s(source, ours, detector, settings, clock))
                 if peers:

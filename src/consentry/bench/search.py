@@ -289,7 +289,7 @@ def _pair_proof(
             missed += len(np.setdiff1d(mates, sketch.candidates(probe, floor)))
             edge = mates[cosines[mates] < floor + 0.002]
             near += len(edge)
-            counted = sketch.candidates(probe, floor, nominal_miss=COUNTED_MISS)
+            counted = sketch.candidates(probe, floor, miss_probability=COUNTED_MISS)
             near_missed += len(np.setdiff1d(edge, counted))
         keys += 1
         progress(min(1.0, compared / pairs))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -14,7 +12,7 @@ import numpy as np
 
 from consentry.bench.clips import one_face_frame
 from consentry.bench.figures import Figure
-from consentry.bench.peers import Peers
+from consentry.bench.peers import Peers, beside_peers
 from consentry.bench.photos import photos_of_people
 from consentry.clock import Clock
 from consentry.config import Media
@@ -49,14 +47,7 @@ def run(
         clock: What measures.
         progress: Told the share done.
     """
-    before = os.sched_getaffinity(0)
-    core = min(before)
-    with ExitStack() as stack:
-        peers = Peers.installed(core, python)
-        if peers:
-            stack.enter_context(peers)
-        os.sched_setaffinity(0, {core})
-        stack.callback(os.sched_setaffinity, 0, before)
+    with beside_peers(python) as peers:
         figures = _speed(engines, peers, clock, lambda share: progress(share / 2))
         figures += _verification(analyser, peers, photo_folders, lambda share: progress(0.5 + share / 2))
     return figures

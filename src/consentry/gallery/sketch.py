@@ -23,11 +23,12 @@ and D alone. The moments of f are exact, from E|v_i| and E|v_i v_j| = 2 / (pi D)
 
 A row is a candidate when its estimate is at or above `radius(floor)`, which is solved from
 
-    integral Normal(f; m, E f^2 - m^2) Phi((radius - c f) / sqrt(s^2 (1-f^2) / (D-1) + r^2)) df = 1e-9 / 3
+    integral Normal(f; m, E f^2 - m^2) Phi((radius - c f) / sqrt(s^2 (1-f^2) / (D-1) + r^2)) df = 1e-9
 
-at c = floor; r bounds the error of the scan's 8-bit tables (see `_rounding_sd`). With f's slight skew
-and the exact law of u in place of both normals the probability stays under 1e-9 (a test computes it).
-It falls about tenfold for each 0.01 of cosine above the floor.
+at c = floor; r bounds the error of the scan's 8-bit tables (see `_rounding_sd`). The normal tail is
+heavier than u's own, which more than pays for the slight skew of f: with the exact laws of both, the
+probability at c = floor stays under 1e-9 (a test computes it). It falls further above the floor, about
+tenfold for each 0.01 of cosine.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ MISS_PROBABILITY = 1e-9
 SKETCH_WIDTHS = range(512, 1025, 8)
 """Template widths with a sketch: below, one bit a dimension says too little; above, sums pass 16 bits."""
 
-NOMINAL_MISS = MISS_PROBABILITY / 3
-"""The same by the formula above, which is up to 2.5 times too low for floors near 1."""
+HIGHEST_FLOOR_COSINE = 0.8
+"""Floors above are searched as this one: nearer 1 the skew of f outweighs the caution of the formula."""
 
 _BITS = 4
 _CODES = 1 << _BITS
@@ -86,7 +87,9 @@ class Sketch:
     def __len__(self) -> int:
         return int(self._scan.ntotal)
 
-    def candidates(self, probe: Floats, floor_cosine: float, *, nominal_miss: float = NOMINAL_MISS) -> Rows:
+    def candidates(
+        self, probe: Floats, floor_cosine: float, *, miss_probability: float = MISS_PROBABILITY
+    ) -> Rows:
         """Rows whose estimate reaches `radius(floor_cosine)`, int64 (K,), in no stated order.
 
         A row with cosine >= `floor_cosine` is missing with probability under `MISS_PROBABILITY`;
@@ -95,7 +98,7 @@ class Sketch:
         Args:
             probe: Unit-norm float32 (D,).
             floor_cosine: In [0, 1]; the scan's 16-bit sums cannot express radii far below 0.
-            nominal_miss: See `radius`.
+            miss_probability: See `radius`.
 
         Raises:
             UsageError: `floor_cosine` is outside [0, 1].
@@ -103,19 +106,19 @@ class Sketch:
         if not 0.0 <= floor_cosine <= 1.0:
             raise UsageError(f"a sketch cannot be searched for cosine {floor_cosine:g}")
         rotated = np.einsum("ij,j->i", self._rotation, probe)
-        least = radius(self._width, floor_cosine, nominal_miss)
+        least = radius(self._width, min(floor_cosine, HIGHEST_FLOOR_COSINE), miss_probability)
         _, _, rows = self._scan.range_search(rotated[None], least)
         return np.asarray(rows, np.int64)
 
 
 @lru_cache(maxsize=256)
-def radius(width: int, floor_cosine: float, nominal_miss: float = NOMINAL_MISS) -> float:
+def radius(width: int, floor_cosine: float, miss_probability: float = MISS_PROBABILITY) -> float:
     """Least estimate of a candidate: the formula at the top of this module, solved for c = `floor_cosine`.
 
     Args:
         width: D, of the templates.
         floor_cosine: In [0, 1].
-        nominal_miss: Right-hand side of the formula. Proofs ask for 1e-3 or so, where misses are
+        miss_probability: Right-hand side of the formula. Proofs ask for 1e-3 or so, where misses are
             frequent enough to be counted and compared with the formula.
     """
     mean, square = fidelity_moments(width)
@@ -127,7 +130,7 @@ def radius(width: int, floor_cosine: float, nominal_miss: float = NOMINAL_MISS) 
 
     def excess(cut: float) -> float:
         missed = float(weights @ ndtr((cut - floor_cosine * fidelity) / spread))
-        return math.log(max(missed, 1e-300) / nominal_miss)
+        return math.log(max(missed, 1e-300) / miss_probability)
 
     return float(brentq(excess, -2.0, 2.0)) - _table_step(width)
 
