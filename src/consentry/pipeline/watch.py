@@ -71,8 +71,8 @@ def watch(
 ) -> Summary:
     """Run `source` through `pipeline` until it ends, or for `max_seconds` of its own time.
 
-    With `out`, the redacted frames become a video there. A source that fails on the way still gives
-    the decisions and the video of what came before; any other error leaves no video.
+    With `out`, the redacted frames become a video there. A source that fails on the way, and Ctrl-C,
+    still give the decisions and the video of what came before; any other error leaves no video.
 
     Raises:
         MediaError: the source failed.
@@ -97,6 +97,8 @@ def watch(
                 deliver(pipeline.process(frame))
         except MediaError as error:
             failure = error
+        except KeyboardInterrupt:
+            source.close()  # Ctrl-C ends a watch as the end of its source would; a second one aborts
         deliver(pipeline.finish())
         if writer:
             writer.close()
