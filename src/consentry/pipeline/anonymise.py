@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from consentry.config import Redaction, Settings
 from consentry.errors import EngineError
-from consentry.pipeline.camera import Counts, split_by_score
+from consentry.pipeline.camera import Counts, Detected, split_by_score
 from consentry.privacy.cover import cover, with_margin
 from consentry.privacy.redact import Redacted, Redactor
-from consentry.types import Frame, Picture
+from consentry.types import Faces, Frame, Picture
 from consentry.vision.engines import Detector
 from consentry.vision.track import Tracker
 
@@ -28,10 +28,14 @@ class Anonymiser:
         self._tracker = Tracker()
         self._redactor = Redactor(settings.redaction, lambda track_id, time_s: False)
 
-    def process(self, frame: Frame) -> Iterator[Redacted]:
+    def detect(self, frame: Frame) -> Faces:
+        """As `CameraPipeline.detect`."""
+        return self._detector.detect(frame.bgr, min_score=self._vision.cover_score)
+
+    def process(self, frame: Frame, detected: Detected | None = None) -> Iterator[Redacted]:
         """Hide the faces of one frame; yield the frames that may leave now, oldest first."""
         try:
-            found = self._detector.detect(frame.bgr, min_score=self._vision.cover_score)
+            found = detected() if detected else self.detect(frame)
         except EngineError:
             self.counts.drops["analysis_failed"] += 1
             yield from self._redactor.push_unseen(frame)

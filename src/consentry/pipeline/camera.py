@@ -19,6 +19,8 @@ from consentry.types import Faces, Frame
 from consentry.vision.engines import Detector, Recogniser
 from consentry.vision.track import Track, Tracker
 
+Detected = Callable[[], Faces]
+
 
 @dataclass(slots=True)
 class Counts:
@@ -62,10 +64,23 @@ class CameraPipeline:
         self._tracker = Tracker()
         self._redactor = Redactor(settings.redaction, self._may_show)
 
-    def process(self, frame: Frame) -> Iterator[Redacted]:
-        """Analyse one frame; yield the redacted frames that may leave now, oldest first."""
+    def detect(self, frame: Frame) -> Faces:
+        """Every face and possible face of `frame`; may run ahead of `process`, in another thread.
+
+        Raises:
+            EngineError: the detector failed.
+        """
+        return self._detector.detect(frame.bgr, min_score=self._settings.vision.cover_score)
+
+    def process(self, frame: Frame, detected: Detected | None = None) -> Iterator[Redacted]:
+        """Analyse one frame; yield the redacted frames that may leave now, oldest first.
+
+        Args:
+            frame: The next one.
+            detected: Gives what `detect` found in it, or raises as that did; None detects now.
+        """
         try:
-            found = self._detector.detect(frame.bgr, min_score=self._settings.vision.cover_score)
+            found = detected() if detected else self.detect(frame)
             faces, possible = split_by_score(found, self._settings.vision.find_score)
             step = self._tracker.update(faces, frame.time_s)
             now_s = self._clock.unix_s()

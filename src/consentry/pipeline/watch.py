@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,11 +14,12 @@ from consentry.clock import Clock
 from consentry.errors import MediaError
 from consentry.media import Source, VideoWriter
 from consentry.pipeline.behind import WriteBehind
-from consentry.pipeline.camera import Counts
+from consentry.pipeline.camera import Counts, Detected
 from consentry.privacy.redact import Redacted
-from consentry.types import Frame
+from consentry.types import Faces, Frame
 
 FRAMES_BEHIND = 4
+DETECTED_AHEAD = 1
 FALLBACK_FPS = 25.0
 
 
@@ -53,8 +55,11 @@ class Stages(Protocol):
 
     counts: Counts
 
-    def process(self, frame: Frame) -> Iterator[Redacted]:
-        """Take one frame; yield those that may leave now."""
+    def detect(self, frame: Frame) -> Faces:
+        """What is in a frame; called in another thread, ahead of `process`."""
+
+    def process(self, frame: Frame, detected: Detected | None = None) -> Iterator[Redacted]:
+        """Take one frame and what was detected in it; yield those that may leave now."""
 
     def finish(self) -> Iterator[Redacted]:
         """The stream is over; yield the rest."""
@@ -91,10 +96,9 @@ def watch(
 
         failure: MediaError | None = None
         try:
-            for frame in source:
-                if max_seconds is not None and frame.time_s >= max_seconds:
-                    break
-                deliver(pipeline.process(frame))
+            with closing(_detected_ahead(_until(source, max_seconds), pipeline.detect)) as ahead:
+                for frame, detected in ahead:
+                    deliver(pipeline.process(frame, detected))
         except MediaError as error:
             failure = error
         except KeyboardInterrupt:
@@ -115,6 +119,37 @@ def watch(
         drops=dict(sorted(drops.items())),
         seconds=round(clock.monotonic_s() - start_s, 3),
     )
+
+
+def _until(source: Source, max_seconds: float | None) -> Iterator[Frame]:
+    for frame in source:
+        if max_seconds is not None and frame.time_s >= max_seconds:
+            return
+        yield frame
+
+
+def _detected_ahead(
+    frames: Iterator[Frame], detect: Callable[[Frame], Faces]
+) -> Generator[tuple[Frame, Detected]]:
+    """Each frame with the call that gives its faces; the next frame is detected while this one is worked on.
+
+    A source that fails gives the frames before first, then its error.
+    """
+    failure: MediaError | None = None
+    waiting: deque[tuple[Frame, Future[Faces]]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="detect") as thread:
+        try:
+            for frame in frames:
+                waiting.append((frame, thread.submit(detect, frame)))
+                if len(waiting) > DETECTED_AHEAD:
+                    before, future = waiting.popleft()
+                    yield before, future.result
+        except MediaError as error:
+            failure = error
+        for before, future in waiting:
+            yield before, future.result
+    if failure is not None:
+        raise failure
 
 
 class _Output:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +11,12 @@ import pytest
 
 from consentry.clock import SystemClock
 from consentry.config import Media
-from consentry.errors import BadMedia, ConsentryError
+from consentry.errors import BadMedia, ConsentryError, EngineError
 from consentry.media import VideoWriter, open_source, probe
-from consentry.pipeline.camera import Counts
+from consentry.pipeline.camera import Counts, Detected
 from consentry.pipeline.watch import watch
 from consentry.privacy.redact import Redacted
-from consentry.types import Frame
+from consentry.types import Faces, Frame
 
 CLOCK = SystemClock()
 
@@ -27,8 +28,14 @@ class Passing:
         self.counts = Counts()
         self._at, self._error = at, error
 
-    def process(self, frame: Frame) -> Iterator[Redacted]:
+    def detect(self, frame: Frame) -> Faces:
+        """Nobody."""
+        return Faces.none()
+
+    def process(self, frame: Frame, detected: Detected | None = None) -> Iterator[Redacted]:
         """The frame itself."""
+        assert detected is not None
+        assert len(detected()) == 0
         if frame.sequence == self._at and self._error:
             raise self._error
         self.counts.frames_analysed += 1
@@ -96,3 +103,32 @@ def test_a_folder_that_is_not_there_is_refused(clip: Path, tmp_path: Path) -> No
     with pytest.raises(ConsentryError):
         run(clip, Passing(), out)
     assert not out.parent.exists()
+
+
+class FailingDetection(Passing):
+    """Detection fails in every third frame, in the thread ahead."""
+
+    def detect(self, frame: Frame) -> Faces:
+        """Nobody, or a failure."""
+        if frame.sequence % 3 == 0:
+            raise EngineError("injected")
+        return Faces.none()
+
+    def process(self, frame: Frame, detected: Detected | None = None) -> Iterator[Redacted]:
+        """Counts the failures that arrive with their own frame."""
+        assert detected is not None
+        try:
+            detected()
+        except EngineError:
+            assert frame.sequence % 3 == 0
+            self.counts.drops["analysis_failed"] += 1
+        yield from ()
+
+
+def test_a_failure_ahead_arrives_with_its_own_frame(clip: Path) -> None:
+    stages = FailingDetection()
+    before = threading.active_count()
+    with open_source(str(clip), camera="c", settings=Media(), clock=CLOCK) as source:
+        summary = watch(source, stages, clock=CLOCK)
+    assert summary.drops == {"analysis_failed": 7}
+    assert threading.active_count() == before
