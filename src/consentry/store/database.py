@@ -17,7 +17,7 @@ from consentry.errors import DataDamaged, DataTooNew, EnvironmentLack, UsageErro
 from consentry.store.failures import mapped_errors
 
 DATABASE_FILE = "consentry.db"
-SCHEMA_REVISIONS = ("0001",)
+SCHEMA_REVISIONS = ("0001", "0002")
 BUSY_TIMEOUT_S = 10.0
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _PRAGMAS = (

@@ -1,4 +1,4 @@
-"""The tables, as they are now (schema version 1, frozen in `schema_v1.sql`).
+"""The tables, as they are now (schema version 2, frozen in `schema_v2.sql`).
 
 Times are `_unix_ms`: milliseconds since 1970-01-01 UTC, or `_unix_s`. Columns called `sealed_…` hold
 AES-256-GCM ciphertext made by `consentry.people.keys`; whoever has the database alone cannot read them.
@@ -19,6 +19,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Text,
+    UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -32,6 +33,7 @@ class Base(DeclarativeBase):
             "fk": "fk_%(table_name)s_%(column_0_name)s",
             "ck": "ck_%(table_name)s_%(constraint_name)s",
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         }
     )
     type_annotation_map = {str: Text, bytes: LargeBinary, float: Float, bool: Boolean}  # noqa: RUF012
@@ -78,6 +80,10 @@ class PersonRow(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     enrolled_unix_ms: Mapped[int] = mapped_column(BigInteger)
     sealed_name: Mapped[bytes]
+    #: The last sighting, else the enrolment; the term of retention runs from here. 0: as enrolled.
+    last_seen_unix_ms: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    #: Why no photo of theirs was kept, under their key; null for someone enrolled.
+    sealed_refusal: Mapped[bytes | None]
 
 
 class PersonKeyRow(Base):
@@ -135,6 +141,54 @@ class TemplateRow(Base):
     quality: Mapped[float]
     added_unix_ms: Mapped[int] = mapped_column(BigInteger)
     sealed_template: Mapped[bytes]
+    #: Version of the keyed rotation it is under; 0: none (schema 1).
+    rotation_version: Mapped[int] = mapped_column(Integer, server_default="0")
+
+
+class TemplateRotationRow(Base):
+    """The keyed rotation that templates are under (ISO/IEC 24745 renewability); the highest is in use."""
+
+    __tablename__ = "template_rotation"
+
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    made_unix_ms: Mapped[int] = mapped_column(BigInteger)
+    #: 32-byte seed of the orthogonal matrix, under the site key.
+    sealed_seed: Mapped[bytes]
+
+
+class ReceiptRow(Base):
+    """A signed receipt as the person got it."""
+
+    __tablename__ = "receipt"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), index=True)
+    made_unix_ms: Mapped[int] = mapped_column(BigInteger)
+    sealed_receipt: Mapped[bytes]
+
+
+class PersonLinkRow(Base):
+    """A personal link to the person's own page, known by the hash of its secret."""
+
+    __tablename__ = "person_link"
+
+    token_sha256: Mapped[str] = mapped_column(primary_key=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), index=True)
+    made_unix_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class RequestReceivedRow(Base):
+    """A request by a person or an authority, counted on the transparency page; holds nothing personal."""
+
+    __tablename__ = "request_received"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    #: access, correct, export, erase, object or authority.
+    kind: Mapped[str]
+    received_unix_ms: Mapped[int] = mapped_column(BigInteger)
+    #: open, done or refused.
+    outcome: Mapped[str]
+    answered_unix_ms: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class TombstoneRow(Base):
@@ -189,6 +243,32 @@ class LedgerHeadRow(Base):
     checkpoint: Mapped[str]
 
 
+class LedgerTileRow(Base):
+    """A tile of the Merkle tree (C2SP tlog-tiles): up to 256 hashes of one level, one after the other."""
+
+    __tablename__ = "ledger_tile"
+
+    level: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    tile_index: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    #: 32 bytes for each hash.
+    hashes: Mapped[bytes]
+
+
+class CosignatureRow(Base):
+    """The newest checkpoint a witness has cosigned, or what it said instead."""
+
+    __tablename__ = "cosignature"
+
+    witness: Mapped[str] = mapped_column(primary_key=True)
+    #: Size of the log it cosigned; 0 before the first.
+    size: Mapped[int] = mapped_column(Integer)
+    #: The checkpoint with the witness's signature line; empty before the first.
+    note: Mapped[str]
+    asked_unix_ms: Mapped[int] = mapped_column(BigInteger)
+    #: Empty while all is well, else what the witness refused or why it was not reached.
+    problem: Mapped[str]
+
+
 class CameraRow(Base):
     """A camera of the inventory."""
 
@@ -201,6 +281,22 @@ class CameraRow(Base):
     sealed_url: Mapped[bytes]
     purpose: Mapped[str]
     added_unix_ms: Mapped[int] = mapped_column(BigInteger)
+    #: Who answers for it.
+    owner: Mapped[str] = mapped_column(server_default="")
+    #: ISO date; from the day after, it neither recognises nor records. Empty: overdue.
+    review_due_on: Mapped[str] = mapped_column(server_default="")
+    #: Named place that consents can be limited to; null: none.
+    zone: Mapped[str | None]
+
+
+class RecognitionUseRow(Base):
+    """For how long a camera recognised people on one day (UTC), for the transparency page."""
+
+    __tablename__ = "recognition_use"
+
+    camera: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[str] = mapped_column(primary_key=True)
+    recognised_s: Mapped[float]
 
 
 class SightingRow(Base):
@@ -241,13 +337,101 @@ class SightingRow(Base):
     unsure_cosine: Mapped[float]
 
 
+class ConfirmationRow(Base):
+    """One person's blind answer to whether a sighting is who it says."""
+
+    __tablename__ = "confirmation"
+    __table_args__ = (
+        UniqueConstraint("sighting_id", "user_id"),
+        CheckConstraint("answer IN ('same', 'different')", name="answer"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    sighting_id: Mapped[int] = mapped_column(ForeignKey("sighting.id", ondelete="CASCADE"))
+    user_id: Mapped[str]
+    answer: Mapped[str]
+    given_unix_ms: Mapped[int] = mapped_column(BigInteger)
+
+
 class UserRow(Base):
     """Someone who may sign in to the server."""
 
     __tablename__ = "user"
 
-    name: Mapped[str] = mapped_column(primary_key=True)
-    #: Encoded Argon2id hash with its parameters and salt.
-    password_argon2id: Mapped[str]
+    #: Random, 16 hexadecimal digits: what the ledger calls them, so that a name can be erased.
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    #: Encoded Argon2id hash with its parameters and salt; null for those who sign in by OIDC only.
+    password_argon2id: Mapped[str | None]
+    #: viewer, operator, auditor or admin.
     role: Mapped[str]
     created_unix_ms: Mapped[int] = mapped_column(BigInteger)
+    is_disabled: Mapped[bool] = mapped_column(server_default="0")
+    #: TOTP secret under the site key; null: none set up.
+    sealed_totp: Mapped[bytes | None]
+    #: Number of the last 30-second step whose code was used, so that none is used twice.
+    totp_last_step: Mapped[int] = mapped_column(Integer, server_default="0")
+    #: Issuer and subject at the OIDC provider; both null or both set.
+    oidc_issuer: Mapped[str | None]
+    oidc_subject: Mapped[str | None]
+
+
+class ApiTokenRow(Base):
+    """A token for a program, shown once and known by its hash."""
+
+    __tablename__ = "api_token"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    label: Mapped[str]
+    token_sha256: Mapped[str] = mapped_column(unique=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    #: Names of scopes.
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    made_unix_ms: Mapped[int] = mapped_column(BigInteger)
+    expires_unix_ms: Mapped[int] = mapped_column(BigInteger)
+    last_used_unix_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class ApprovalRow(Base):
+    """An act that two different people must agree to."""
+
+    __tablename__ = "approval"
+    __table_args__ = (
+        CheckConstraint("state IN ('open', 'agreed', 'refused', 'expired', 'done')", name="state"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    #: What exactly is asked for, canonical JSON.
+    payload_json: Mapped[str]
+    reason: Mapped[str]
+    asked_by: Mapped[str]
+    asked_unix_ms: Mapped[int] = mapped_column(BigInteger)
+    expires_unix_ms: Mapped[int] = mapped_column(BigInteger)
+    answered_by: Mapped[str | None]
+    answered_unix_ms: Mapped[int | None] = mapped_column(BigInteger)
+    state: Mapped[str]
+
+
+class AgreedSettingRow(Base):
+    """A setting weaker than its default that two people agreed to; without it the default holds."""
+
+    __tablename__ = "agreed_setting"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value_json: Mapped[str]
+    approval_id: Mapped[str] = mapped_column(ForeignKey("approval.id"))
+
+
+class DpiaRow(Base):
+    """A sign-off of the data protection impact assessment, oldest first."""
+
+    __tablename__ = "dpia"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    signed_unix_ms: Mapped[int] = mapped_column(BigInteger)
+    actor: Mapped[str]
+    #: SHA-256 of the canonical JSON of the live configuration it was generated from.
+    configuration_sha256: Mapped[str]
+    #: SHA-256 of the document that was signed off.
+    document_sha256: Mapped[str]

@@ -92,7 +92,7 @@ def test_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     connection.commit()
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(DataTooNew, match=r"0999.*newer.*0001\. Update Consentry"):
+    with pytest.raises(DataTooNew, match=r"0999.*newer.*0002\. Update Consentry"):
         open_database(tmp_path)
     assert path.read_bytes() == before
 
