@@ -24,9 +24,13 @@
     │   ├── PoorQuality                 1    422
     │   └── DuplicatePerson             1    409
     ├── ConsentInvalid                  1    422   consent absent, expired or for another purpose
+    ├── ReceiptInvalid                  1    422   a receipt or proof does not verify
     ├── NotDeclared                     1    403   1:N asked for before a deployment declaration (I7)
     ├── NotFound                        1    404   no such person, camera or sighting
     ├── LedgerBroken                    1    500   the log does not verify
+    ├── WitnessRefused                  1    409   a witness knows another history of the log
+    ├── BackupRefused                   1    422   a backup is damaged, or another site's
+    ├── ApprovalNeeded                  1    409   a second person has not agreed yet
     ├── ErasureIncomplete               1    500   something of a withdrawn person may still be readable
     ├── Unauthorised                    1    401   no or wrong credentials for this server
     ├── Forbidden                       1    403   signed in, but not allowed
@@ -188,6 +192,30 @@ class NotFound(ConsentryError):
     """No such person, camera or sighting."""
 
     http_status = 404
+
+
+class ReceiptInvalid(ConsentryError):
+    """A receipt or proof does not verify."""
+
+    http_status = 422
+
+
+class WitnessRefused(ConsentryError):
+    """A witness knows another history of the log, such as a longer one."""
+
+    http_status = 409
+
+
+class BackupRefused(ConsentryError):
+    """A backup is damaged, incomplete or another site's."""
+
+    http_status = 422
+
+
+class ApprovalNeeded(ConsentryError):
+    """A second person has not agreed yet, or the first may not decide alone."""
+
+    http_status = 409
 
 
 class LedgerBroken(ConsentryError):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tests.integrations.media.rtsp import rtsp_server
+from tests.unit.people.kit import PURPOSE, consent
 
 from consentry.clock import SystemClock
 from consentry.config import Settings
 from consentry.gallery.calibration import load_calibration
 from consentry.media import open_source
+from consentry.people.consent import Place
 from consentry.people.roster import Reference
 from consentry.pipeline.camera import CameraPipeline
 from consentry.pipeline.roster import Roster
@@ -26,13 +29,14 @@ def test_the_enrolled_person_is_recognised_over_rtsp(
     demo_clip: Path, fast_engines: Engines, crops_bgr: Picture
 ) -> None:
     template = fast_engines.recogniser.templates(crops_bgr)[0]
-    reference = Reference("p1", "Eileen Collins", template, True, 4e9, None)
+    reference = Reference("p1", "Eileen Collins", template, PURPOSE, (consent(start=datetime.now(UTC)),))
+    calibration = load_calibration(fast_engines.recogniser.sha256)
     sightings: list[Sighting] = []
     pipeline = CameraPipeline(
         "rtsp",
         fast_engines.detector,
         fast_engines.recogniser,
-        Roster([reference], camera="rtsp", calibration=load_calibration(fast_engines.recogniser.sha256)),
+        Roster([reference], place=Place("rtsp"), calibration=calibration),
         Settings(),
         SystemClock(),
         sightings.append,

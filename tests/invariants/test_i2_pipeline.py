@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.unit.people.kit import PURPOSE, START, consent
 
 from consentry.clock import SimulatedClock, SystemClock
 from consentry.config import Settings
 from consentry.errors import EngineError
 from consentry.gallery.calibration import load_calibration
 from consentry.media import open_source
+from consentry.people.consent import ConsentRecord, Place
 from consentry.people.roster import Reference
 from consentry.pipeline.anonymise import Anonymiser
 from consentry.pipeline.camera import CameraPipeline
@@ -28,7 +31,7 @@ from consentry.vision.engines import Detector
 from consentry.vision.load import Engines
 
 pytestmark = pytest.mark.models
-FOREVER_UNIX_S = 4e9
+HELD = consent()
 LENGTH_S = 14.0
 
 Places = tuple[dict[int, Floats], dict[int, Floats]]
@@ -73,7 +76,7 @@ def run(
         "c",
         detector or engines.detector,
         engines.recogniser,
-        Roster(references, camera="c", calibration=calibration),
+        Roster(references, place=Place("c"), calibration=calibration),
         Settings(),
         SimulatedClock(),
         sightings.append,
@@ -90,17 +93,16 @@ def run(
     return Run(redacted, sightings, pipeline)
 
 
-def collins(templates: tuple[Floats, Floats], **changes: object) -> Reference:
+def collins(templates: tuple[Floats, Floats], agreed: ConsentRecord = HELD) -> Reference:
     """A reference of Eileen Collins."""
     fields: dict[str, object] = {
         "person_id": "p1",
         "name": "Eileen Collins",
         "template": templates[0],
-        "may_be_shown": True,
-        "valid_until_unix_s": FOREVER_UNIX_S,
-        "cameras": None,
+        "purpose": PURPOSE,
+        "consents": (agreed,),
     }
-    return Reference(**(fields | changes))  # type: ignore[arg-type]
+    return Reference(**fields)  # type: ignore[arg-type]
 
 
 def visible_share(redacted: Redacted, xyxy: Floats) -> float:
@@ -161,22 +163,25 @@ def test_no_face_in_the_output_is_the_stranger(
 
 
 @pytest.mark.parametrize(
-    "changes",
+    "agreed",
     [
-        {"may_be_shown": False},
-        {"cameras": frozenset({"another"})},
-        {"valid_until_unix_s": 1.0},
+        consent(may_be_shown=False),
+        consent(cameras=frozenset({"another"})),
+        consent(zones=frozenset({"elsewhere"})),
+        consent(purpose="another"),
+        consent(start=START - timedelta(days=20), days=10),
+        HELD.model_copy(update={"state": "withdrawn"}),
     ],
-    ids=["consent without being shown", "consent for another camera", "consent run out"],
+    ids=["not to be shown", "another camera", "another zone", "another purpose", "run out", "withdrawn"],
 )
 def test_without_consent_to_be_shown_here_and_now_nobody_is_seen(
-    changes: dict[str, object],
+    agreed: ConsentRecord,
     demo_clip: Path,
     fast_engines: Engines,
     templates: tuple[Floats, Floats],
     places: Places,
 ) -> None:
-    done = run(demo_clip, fast_engines, collins(templates, **changes))
+    done = run(demo_clip, fast_engines, collins(templates, agreed))
     for place in places:
         assert max(visible_share(done.redacted[n], xyxy) for n, xyxy in place.items()) == 0.0
 
@@ -193,7 +198,7 @@ def test_withdrawal_hides_at_once(
 
     def withdraw(pipeline: CameraPipeline, sequence: int) -> None:
         if sequence == withdrawn_at:
-            pipeline.roster = Roster([], camera="c", calibration=calibration)
+            pipeline.roster = Roster([], place=Place("c"), calibration=calibration)
 
     done = run(demo_clip, fast_engines, collins(templates), at_frame=withdraw)
     eileen = places[0]

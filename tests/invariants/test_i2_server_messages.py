@@ -12,12 +12,14 @@ import pickle
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from tests.unit.people.kit import PURPOSE, consent
 
 from consentry.clock import SystemClock
 from consentry.config import Settings, models_dir
@@ -70,7 +72,9 @@ def received(
         runtime=fast_engines.choice.runtime,
         builtin_video=demo_clip,
     )
-    enrolled = Reference(COLLINS_ID, "Eileen Collins", collins_template, True, 4e9, None)
+    enrolled = Reference(
+        COLLINS_ID, "Eileen Collins", collins_template, PURPOSE, (consent(start=datetime.now(UTC)),)
+    )
     hubs_end, workers_end = multiprocessing.Pipe()
     hubs_end.send(NewRoster(7, {"door": (enrolled,)}))
     worker = threading.Thread(target=host_cameras, args=(workers_end, spec, SystemClock(), threading.Event()))

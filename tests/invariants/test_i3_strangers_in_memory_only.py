@@ -13,6 +13,7 @@ from consentry.clock import SimulatedClock, SystemClock
 from consentry.config import Settings
 from consentry.gallery.calibration import load_calibration
 from consentry.media import open_source
+from consentry.people.consent import Place
 from consentry.people.declaration import declare_demo
 from consentry.people.scan import Needle, scan_for
 from consentry.people.site import Site
@@ -67,7 +68,7 @@ def test_no_template_of_a_stranger_is_written_or_kept(
         "c",
         fast_engines.detector,
         recogniser,
-        Roster([], camera="c", calibration=calibration),
+        Roster([], place=Place("c"), calibration=calibration),
         Settings(),
         SimulatedClock(),
         lambda sighting: None,

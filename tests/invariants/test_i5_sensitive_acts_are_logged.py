@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import text
 from tests.unit.people.kit import (
     ACTOR,
-    PURPOSE,
     FakeAnalyser,
     consent,
     declaration,
+    duty,
     enrolled,
     opened,
     photo,
@@ -45,7 +45,7 @@ def test_each_act_makes_its_entry(tmp_path: Path) -> None:
         person_id = enrolled(site, 1, "Ada Example").person_id
         show_person(site, person_id, actor="b")
         export_person(site, person_id, actor="c")
-        add_camera(site, name="door", url="rtsp://192.0.2.1/", purpose=PURPOSE, actor="d")
+        add_camera(site, name="door", url="rtsp://192.0.2.1/", duty=duty(), actor="d")
         remove_camera(site, "door", actor="e")
         withdraw(site, person_id, reason="asked", actor="f")
         assert _events(site) == [
@@ -71,7 +71,7 @@ ACTS: dict[str, Callable[[Site, str], object]] = {
     "withdraw": lambda site, person_id: withdraw(site, person_id, reason="asked", actor=ACTOR),
     "declare": lambda site, _: declare(site, declaration("canteen"), actor=ACTOR),
     "add camera": lambda site, _: add_camera(
-        site, name="door", url="rtsp://192.0.2.1/", purpose=PURPOSE, actor=ACTOR
+        site, name="door", url="rtsp://192.0.2.1/", duty=duty(), actor=ACTOR
     ),
 }
 

@@ -13,7 +13,7 @@ from consentry.config import Settings
 from consentry.gallery.calibration import load_calibration
 from consentry.media import open_source
 from consentry.pipeline.camera import CameraPipeline
-from consentry.pipeline.roster import Roster
+from consentry.pipeline.roster import ANYWHERE, Roster
 from consentry.pipeline.watch import watch
 from consentry.vision.load import Engines
 
@@ -33,7 +33,7 @@ def run(
         path = Path(folder) / "clip.mp4"
         one_face_clip(path, seconds=CLIP_SECONDS)
         while True:
-            roster = Roster([], camera="bench", calibration=load_calibration(engines.recogniser.sha256))
+            roster = Roster([], place=ANYWHERE, calibration=load_calibration(engines.recogniser.sha256))
             pipeline = CameraPipeline(
                 "bench", engines.detector, engines.recogniser, roster, settings, clock, lambda _: None
             )

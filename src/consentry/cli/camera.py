@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import date
 from typing import Annotated
 
 import typer
@@ -11,8 +12,9 @@ from consentry.cli.actor import cli_actor
 from consentry.cli.options import DataDir, JsonOut, data_dir, print_json
 from consentry.clock import SystemClock
 from consentry.config import load_settings
+from consentry.errors import UsageError
 from consentry.media import probe
-from consentry.people.cameras import add_camera, list_cameras, remove_camera
+from consentry.people.cameras import Camera, add_camera, duty_of, list_cameras, remove_camera
 from consentry.people.site import Site
 
 app = typer.Typer(help="The cameras of this installation.")
@@ -25,14 +27,29 @@ def add_command(
     purpose: Annotated[
         str, typer.Option(help="What it is there for; a declared purpose for 1:N recognition.")
     ],
+    owner: Annotated[
+        str | None, typer.Option(help="Who answers for it.", show_default="the declaration's controller")
+    ] = None,
+    review_due: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="Day of the next review, e.g. 2027-06-30; after it the camera stops recognising.",
+            show_default="the declaration's",
+        ),
+    ] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="Named place it stands in, which consents can be limited to.")
+    ] = None,
     data: DataDir = None,
     json_out: JsonOut = False,
 ) -> None:
     """Add a camera to the inventory."""
     with Site.open(data_dir(data), clock=SystemClock(), create=True) as site:
-        camera = add_camera(site, name=name, url=url, purpose=purpose, actor=cli_actor())
+        duty = duty_of(site, purpose=purpose, owner=owner, review_due_on=_date(review_due))
+        camera = add_camera(site, name=name, url=url, duty=duty, zone=zone, actor=cli_actor())
     if json_out:
-        print_json(asdict(camera))
+        print_json(_document(camera))
         return
     typer.echo(f"Added camera {camera.name}: {camera.url_redacted}")
 
@@ -43,12 +60,13 @@ def list_command(data: DataDir = None, json_out: JsonOut = False) -> None:
     with Site.open(data_dir(data), clock=SystemClock()) as site:
         cameras = list_cameras(site)
     if json_out:
-        print_json([asdict(camera) for camera in cameras])
+        print_json([_document(camera) for camera in cameras])
         return
     if not cameras:
         typer.echo("There is no camera yet.")
     for camera in cameras:
-        typer.echo(f"{camera.name}  {camera.url_redacted}  {camera.purpose}")
+        review = camera.review_due_on.isoformat() if camera.review_due_on else "overdue"
+        typer.echo(f"{camera.name}  {camera.url_redacted}  {camera.purpose}  {camera.owner}, review {review}")
 
 
 @app.command("probe")
@@ -74,3 +92,15 @@ def remove_command(
     with Site.open(data_dir(data), clock=SystemClock()) as site:
         remove_camera(site, name, actor=cli_actor())
     typer.echo(f"Removed camera {name}.")
+
+
+def _date(given: str | None) -> date | None:
+    try:
+        return date.fromisoformat(given) if given else None
+    except ValueError:
+        raise UsageError(f"{given} is no date", "Give it as year-month-day, e.g. 2027-06-30") from None
+
+
+def _document(camera: Camera) -> dict[str, object]:
+    review = camera.review_due_on.isoformat() if camera.review_due_on else None
+    return asdict(camera) | {"review_due_on": review}

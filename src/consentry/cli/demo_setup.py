@@ -17,7 +17,7 @@ from consentry.media import read_photo
 from consentry.models.catalogue import Catalogue
 from consentry.models.pull import pull
 from consentry.models.store import ModelStore
-from consentry.people.cameras import add_camera, list_cameras
+from consentry.people.cameras import CameraDuty, add_camera, list_cameras
 from consentry.people.consent import DEMO, demo_consent
 from consentry.people.declaration import declare_demo, require_declared
 from consentry.people.enrol import Photo, enrol
@@ -69,7 +69,9 @@ def prepare(site: Site, settings: Settings) -> None:
             )
             render_demo(video, shown, other, progress=told)
     if CAMERA not in {camera.name for camera in list_cameras(site)}:
-        add_camera(site, name=CAMERA, url=BUILTIN_URL, purpose=DEMO, actor=_ACTOR)
+        review_due_on = require_declared(site).declaration.review_due_on
+        duty = CameraDuty(purpose=DEMO, owner="whoever started the demo", review_due_on=review_due_on)
+        add_camera(site, name=CAMERA, url=BUILTIN_URL, duty=duty, actor=_ACTOR)
 
 
 def _enrol(site: Site, settings: Settings) -> None:

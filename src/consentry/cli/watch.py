@@ -18,6 +18,7 @@ from consentry.errors import UsageError
 from consentry.gallery.calibration import load_calibration
 from consentry.ledger.entry import Event
 from consentry.media import open_source
+from consentry.people.consent import Place
 from consentry.people.declaration import require_declared
 from consentry.people.roster import gallery_snapshot
 from consentry.people.site import Site
@@ -55,7 +56,7 @@ def watch(
         references = gallery_snapshot(
             site, purpose=wanted, recogniser_sha256=loaded.recogniser.sha256, at_unix_s=clock.unix_s()
         )
-        roster = Roster(references, camera=camera, calibration=calibration)
+        roster = Roster(references, place=Place(camera), calibration=calibration)
         with site.write() as session:
             site.log(
                 session,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 from sqlalchemy import delete, select
 
 from consentry.errors import NotFound, UsageError
 from consentry.ledger.entry import Event
+from consentry.people.declaration import MAX_REVIEW_PERIOD, current_declaration
 from consentry.people.seal import Kind
 from consentry.people.site import Site
 from consentry.store.schema import CameraRow
@@ -26,31 +28,64 @@ class Camera:
         url_redacted: Its address without password and query values, safe to show.
         purpose: What it is there for; 1:N recognition on it needs the same purpose to be declared.
         added_unix_ms: When it was added.
+        owner: Who answers for it.
+        review_due_on: From the day after, it neither recognises nor records; None: at once.
+        zone: Named place it stands in, which consents can be limited to.
     """
 
     name: str
     url_redacted: str
     purpose: str
     added_unix_ms: int
+    owner: str
+    review_due_on: date | None
+    zone: str | None = None
 
 
-def add_camera(site: Site, *, name: str, url: str, purpose: str, actor: str) -> Camera:
+@dataclass(frozen=True, slots=True)
+class CameraDuty:
+    """What a camera is there for and who looks at that again, and when.
+
+    Attributes:
+        purpose: See `Camera`.
+        owner: See `Camera`.
+        review_due_on: Within three years.
+    """
+
+    purpose: str
+    owner: str
+    review_due_on: date
+
+
+def add_camera(
+    site: Site, *, name: str, url: str, duty: CameraDuty, zone: str | None = None, actor: str
+) -> Camera:
     """Add a camera, and log it.
 
     Args:
         url: Its address; a password in it is sealed with the site key.
+        duty: Purpose, owner and review: no camera without them.
+        zone: Named place it stands in.
 
     Raises:
-        UsageError: the name is malformed or taken, or the purpose is empty.
+        UsageError: the name is malformed or taken, purpose or owner is empty, or the review is not due
+            within the next three years.
     """
     if _NAME.fullmatch(name) is None:
         raise UsageError(
             f"“{redact_url(name)}” cannot name a camera",
             "Use up to 64 letters, digits, spaces, `_`, `-` or `.`",
         )
-    if not purpose.strip():
-        raise UsageError("a camera needs a purpose", "Say what it is there for")
-    camera = Camera(name, redact_url(url), purpose.strip(), site.now_unix_ms())
+    _check_duty(site, duty)
+    camera = Camera(
+        name=name,
+        url_redacted=redact_url(url),
+        purpose=duty.purpose.strip(),
+        added_unix_ms=site.now_unix_ms(),
+        owner=duty.owner.strip(),
+        review_due_on=duty.review_due_on,
+        zone=zone,
+    )
     with site.write() as session:
         if session.get(CameraRow, name) is not None:
             raise UsageError(f"there is a camera “{name}” already", "Remove it first, or use another name")
@@ -61,19 +96,48 @@ def add_camera(site: Site, *, name: str, url: str, purpose: str, actor: str) -> 
                 sealed_url=site.key.seal(url.encode(), Kind.CAMERA_URL, name),
                 purpose=camera.purpose,
                 added_unix_ms=camera.added_unix_ms,
+                owner=camera.owner,
+                review_due_on=duty.review_due_on.isoformat(),
+                zone=camera.zone,
             )
         )
         site.log(
-            session, Event.CAMERA_ADDED, actor=actor, payload={"camera": name, "purpose": camera.purpose}
+            session,
+            Event.CAMERA_ADDED,
+            actor=actor,
+            payload={
+                "camera": name,
+                "purpose": camera.purpose,
+                "owner": camera.owner,
+                "review_due_on": duty.review_due_on.isoformat(),
+                "zone": camera.zone,
+            },
         )
     return camera
+
+
+def duty_of(site: Site, *, purpose: str, owner: str | None, review_due_on: date | None) -> CameraDuty:
+    """The duty of a camera, with owner and review taken from the declaration where they are not given.
+
+    Raises:
+        UsageError: one is not given, and there is no declaration.
+    """
+    declared = current_declaration(site)
+    owner = owner or (declared.declaration.controller if declared else None)
+    review_due_on = review_due_on or (declared.declaration.review_due_on if declared else None)
+    if owner is None or review_due_on is None:
+        raise UsageError(
+            "a camera needs an owner and the day of its next review",
+            "Give both, or declare first with `consentry declare FILE`: then they are taken from there",
+        )
+    return CameraDuty(purpose, owner, review_due_on)
 
 
 def list_cameras(site: Site) -> list[Camera]:
     """All cameras by name."""
     with site.read() as session:
         rows = session.scalars(select(CameraRow).order_by(CameraRow.name)).all()
-        return [Camera(row.name, row.url_redacted, row.purpose, row.added_unix_ms) for row in rows]
+        return [_camera(row) for row in rows]
 
 
 def camera_url(site: Site, name: str) -> str:
@@ -101,6 +165,31 @@ def remove_camera(site: Site, name: str, *, actor: str) -> None:
             raise _no_camera(name)
         session.execute(delete(CameraRow).where(CameraRow.name == name))
         site.log(session, Event.CAMERA_REMOVED, actor=actor, payload={"camera": name})
+
+
+def _camera(row: CameraRow) -> Camera:
+    return Camera(
+        name=row.name,
+        url_redacted=row.url_redacted,
+        purpose=row.purpose,
+        added_unix_ms=row.added_unix_ms,
+        owner=row.owner,
+        review_due_on=date.fromisoformat(row.review_due_on) if row.review_due_on else None,
+        zone=row.zone,
+    )
+
+
+def _check_duty(site: Site, duty: CameraDuty) -> None:
+    if not duty.purpose.strip():
+        raise UsageError("a camera needs a purpose", "Say what it is there for")
+    if not duty.owner.strip():
+        raise UsageError("a camera needs an owner", "Say who answers for it")
+    today = datetime.fromtimestamp(site.clock.unix_s(), UTC).date()
+    if not today < duty.review_due_on <= today + MAX_REVIEW_PERIOD:
+        raise UsageError(
+            f"the review is due on {duty.review_due_on.isoformat()}, not within the next three years",
+            "Set the day by which you will look at this camera again",
+        )
 
 
 def _no_camera(name: str) -> NotFound:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -30,6 +31,14 @@ Line = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something happens: a camera's name, and the zone it stands in if it has one."""
+
+    camera: str
+    zone: str | None = None
+
+
 class ConsentPerson(BaseModel):
     """Who consents. The name is optional: if given, it must be the one enrolled."""
 
@@ -49,11 +58,15 @@ class ConsentNotice(BaseModel):
 
 
 class ConsentScope(BaseModel):
-    """Where the consent holds: the names of cameras, or null for all cameras of its purpose."""
+    """Where the consent holds: names of cameras and of zones; null for all of its purpose.
+
+    If both are given, the camera must be one of `cameras` and stand in one of `zones`.
+    """
 
     model_config = _STRICT
 
     cameras: frozenset[Line] | None = None
+    zones: frozenset[Line] | None = None
 
 
 class ConsentRecord(BaseModel):
@@ -89,12 +102,12 @@ class ConsentRecord(BaseModel):
             raise ValueError("valid_from is before given_on: consent never reaches back")
         return self
 
-    def why_not(self, *, purpose: str, at_unix_s: float, camera: str | None = None, act: Act) -> str | None:
+    def why_not(self, *, purpose: str, at_unix_s: float, place: Place | None = None, act: Act) -> str | None:
         """Why this record does not allow `act`; None if it does. See `live_consent`."""
         for problem in (
             self._why_not_in_force(at_unix_s),
             f"is for purpose “{self.purpose}”, not “{purpose}”" if self.purpose != purpose else None,
-            self._why_not_here(camera),
+            self._why_not_here(place) if place else None,
             "does not allow showing the person"
             if act in {"show", "export"} and not self.may_be_shown
             else None,
@@ -102,6 +115,10 @@ class ConsentRecord(BaseModel):
             if problem is not None:
                 return problem
         return None
+
+    def covers(self, place: Place) -> bool:
+        """Whether this record holds at `place`, whenever that is."""
+        return self._why_not_here(place) is None
 
     def _why_not_in_force(self, at_unix_s: float) -> str | None:
         if self.state != "given":
@@ -112,10 +129,13 @@ class ConsentRecord(BaseModel):
             return f"ended on {_utc(self.valid_until)}"
         return None
 
-    def _why_not_here(self, camera: str | None) -> str | None:
-        if camera is None or self.scope.cameras is None or camera in self.scope.cameras:
-            return None
-        return f"does not cover camera “{camera}”"
+    def _why_not_here(self, place: Place) -> str | None:
+        if self.scope.cameras is not None and place.camera not in self.scope.cameras:
+            return f"does not cover camera “{place.camera}”"
+        if self.scope.zones is not None and place.zone not in self.scope.zones:
+            where = f"zone “{place.zone}”" if place.zone else "a place without a zone"
+            return f"does not cover {where}"
+        return None
 
 
 def live_consent(
@@ -123,7 +143,7 @@ def live_consent(
     *,
     purpose: str,
     at_unix_s: float,
-    camera: str | None = None,
+    place: Place | None = None,
     act: Act,
 ) -> ConsentRecord:
     """The record that allows an act: the only place where this is decided.
@@ -132,7 +152,7 @@ def live_consent(
         records: What one person agreed to.
         purpose: What for; must be the record's own purpose, letter by letter.
         at_unix_s: When; `valid_from` is the first valid moment, `valid_until` the first invalid one.
-        camera: Where; None if no camera is involved.
+        place: Where; None if no camera is involved.
         act: `enrol` keeps a template, `match` compares it, `show` leaves the face visible in a picture,
             `export` gives such a picture away. The last two need `may_be_shown` too.
 
@@ -141,7 +161,7 @@ def live_consent(
     """
     closest: str | None = None
     for record in records:
-        problem = record.why_not(purpose=purpose, at_unix_s=at_unix_s, camera=camera, act=act)
+        problem = record.why_not(purpose=purpose, at_unix_s=at_unix_s, place=place, act=act)
         if problem is None:
             return record
         if closest is None or record.purpose == purpose:

@@ -28,7 +28,7 @@ ACCEPTABLE_USE = (
     "serious effect on someone. Whoever prefers not to be recognised gets what is offered another way."
 )
 MAX_REVIEW_PERIOD = timedelta(days=3 * 365 + 1)
-_DEMO_REVIEW_PERIOD = timedelta(days=365)
+DEMO_REVIEW_PERIOD = timedelta(days=365)
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
@@ -112,7 +112,7 @@ def declare_demo(site: Site, *, actor: str) -> None:
     Raises:
         UsageError: the folder has a real declaration, or real people are enrolled in it.
     """
-    review_due_on = _today(site) + _DEMO_REVIEW_PERIOD
+    review_due_on = _today(site) + DEMO_REVIEW_PERIOD
     declaration = Declaration(
         schema_version="consentry-declaration-1",
         purposes=(DEMO,),

@@ -62,17 +62,15 @@ class Reference:
         person_id: Whose it is.
         name: To show when they are recognised.
         template: float32 (512,), unit norm.
-        may_be_shown: Whether their face may stay visible in pictures.
-        valid_until_unix_s: From when on it must not be used any more, seconds since 1970 UTC.
-        cameras: Names of the only cameras it may be used on; None: all of the purpose.
+        purpose: What it was read for.
+        consents: All of the person's records; `live_consent` says what they allow where and when.
     """
 
     person_id: str
     name: str
     template: Floats
-    may_be_shown: bool
-    valid_until_unix_s: float
-    cameras: frozenset[str] | None
+    purpose: str
+    consents: tuple[ConsentRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +182,7 @@ def gallery_snapshot(
     """The references that 1:N recognition may use for one purpose.
 
     Only of people whose consent to exactly this purpose is in force. Take it again when
-    `site.gallery_version` has grown, and drop a reference once its `valid_until_unix_s` is reached.
+    `site.gallery_version` has grown, and ask `live_consent` again before each use.
 
     Args:
         purpose: A declared one.
@@ -200,10 +198,9 @@ def gallery_snapshot(
     with site.read() as session:
         for row in session.scalars(select(PersonRow).order_by(PersonRow.enrolled_unix_ms, PersonRow.id)):
             key = site.person_key(session, row.id)
+            consents = tuple(consents_of(session, row.id, key))
             try:
-                consent = live_consent(
-                    consents_of(session, row.id, key), purpose=purpose, at_unix_s=at_unix_s, act="match"
-                )
+                live_consent(consents, purpose=purpose, at_unix_s=at_unix_s, act="match")
             except ConsentInvalid:
                 continue
             name = key.open(row.sealed_name, Kind.NAME, row.id).decode()
@@ -212,9 +209,8 @@ def gallery_snapshot(
                     person_id=row.id,
                     name=name,
                     template=template,
-                    may_be_shown=consent.may_be_shown,
-                    valid_until_unix_s=consent.valid_until.timestamp(),
-                    cameras=consent.scope.cameras,
+                    purpose=purpose,
+                    consents=consents,
                 )
                 for template in templates_of(session, row.id, key, recogniser_sha256)
             ]

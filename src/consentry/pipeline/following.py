@@ -120,8 +120,7 @@ class Following:
         item = self._followed.get(track_id) or self._leaving.get(track_id)
         if item is None or item.decision is None or item.decision.person_id is None:
             return False
-        person = roster.live(item.decision.person_id, unix_s)
-        if person is None or not person.may_be_shown:
+        if roster.allowed(item.decision.person_id, "show", unix_s) is None:
             return False
         after = bisect_left(item.proofs_s, time_s)
         before = bisect_right(item.proofs_s, time_s) - 1
@@ -161,7 +160,7 @@ class Following:
             item.fused, frames=len(samples), quality=item.best_quality, policy=self._policy
         )
         if decision.person_id is not None:
-            person = roster.live(decision.person_id, unix_s)
+            person = roster.allowed(decision.person_id, "match", unix_s)
             item.name = person.name if person else None
         item.decision = self._alone(decision, item)
         item.evidence = Evidence(self._policy.crop_gap_s)

@@ -31,10 +31,14 @@ CameraState = Literal["connecting", "streaming", "unreachable", "unauthorised", 
 
 @dataclass(frozen=True, slots=True)
 class CameraAddress:
-    """A camera and where it is. `url` may hold a password and is never printed."""
+    """A camera, where its pictures come from and the zone it stands in.
+
+    `url` may hold a password and is never printed.
+    """
 
     name: str
     url: str = field(repr=False)
+    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from consentry.errors import ConsentInvalid
 from consentry.gallery.calibration import Calibration
 from consentry.gallery.decide import Gallery
+from consentry.people.consent import Act, ConsentRecord, Place, live_consent
 from consentry.people.roster import Reference
 from consentry.types import Floats
+
+ANYWHERE = None
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """What the pipeline knows of a person: name, whether the face may be shown, and until when."""
+    """What the pipeline knows of a person: their name, and what they agreed to."""
 
     name: str
-    may_be_shown: bool
-    valid_until_unix_s: float
+    purpose: str
+    consents: tuple[ConsentRecord, ...]
 
 
 class Roster:
@@ -27,25 +31,40 @@ class Roster:
 
     Args:
         references: Those whose consent covers matching now.
-        camera: Its name: references whose consent is limited to other cameras are left out.
+        place: The camera; references whose consent does not hold there are left out. `ANYWHERE`, which is
+            no camera, leaves out those whose consent is limited to a place.
         calibration: Of the recogniser in use.
         version: Gallery version they were read at.
     """
 
     def __init__(
-        self, references: Sequence[Reference], *, camera: str, calibration: Calibration, version: int = 0
+        self,
+        references: Sequence[Reference],
+        *,
+        place: Place | None,
+        calibration: Calibration,
+        version: int = 0,
     ) -> None:
-        here = [item for item in references if item.cameras is None or camera in item.cameras]
-        self.people = {
-            item.person_id: Enrolled(item.name, item.may_be_shown, item.valid_until_unix_s) for item in here
-        }
+        self._place = place or Place("")
+        here = [
+            item
+            for item in references
+            if any(one.purpose == item.purpose and one.covers(self._place) for one in item.consents)
+        ]
+        self.people = {item.person_id: Enrolled(item.name, item.purpose, item.consents) for item in here}
         templates: Floats = (
             np.stack([item.template for item in here]) if here else np.zeros((0, 1), np.float32)
         )
         self.gallery = Gallery(templates, [item.person_id for item in here], calibration)
         self.version = version
 
-    def live(self, person_id: str, unix_s: float) -> Enrolled | None:
-        """The person, unless withdrawn or their consent has run out by `unix_s`."""
+    def allowed(self, person_id: str, act: Act, unix_s: float) -> Enrolled | None:
+        """The person, if a consent of theirs covers `act` here at `unix_s`; None also if they withdrew."""
         found = self.people.get(person_id)
-        return found if found and unix_s < found.valid_until_unix_s else None
+        if found is None:
+            return None
+        try:
+            live_consent(found.consents, purpose=found.purpose, at_unix_s=unix_s, place=self._place, act=act)
+        except ConsentInvalid:
+            return None
+        return found

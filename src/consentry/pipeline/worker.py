@@ -27,6 +27,7 @@ from consentry.gallery.calibration import Calibration, load_calibration
 from consentry.media import Source, open_source
 from consentry.models.catalogue import Catalogue
 from consentry.models.store import ModelStore
+from consentry.people.consent import Place
 from consentry.people.sightings import Sighting as StoredSighting
 from consentry.pipeline.builtin import BUILTIN_URL, LoopedFile
 from consentry.pipeline.camera import CameraPipeline
@@ -168,13 +169,14 @@ class CameraRunner:
         clock: Clock,
     ) -> None:
         self.name = address.name
+        self._place = Place(address.name, address.zone)
         self.state: CameraState = "connecting"
         self.detail = ""
         self.finished = False
         self._address, self._open, self._load = address, open_camera, load
         self._settings, self._outbox, self._clock = settings, outbox, clock
         self._calibration = calibration
-        self._roster = Roster((), camera=address.name, calibration=calibration, version=-1)
+        self._roster = Roster((), place=self._place, calibration=calibration, version=-1)
         self._stopping = threading.Event()
         self._source: Source | None = None
         self._pipeline: CameraPipeline | None = None
@@ -213,7 +215,7 @@ class CameraRunner:
         """Recognise from now on whom the message names for this camera. Any thread may call it."""
         self._roster = Roster(
             message.references.get(self.name, ()),
-            camera=self.name,
+            place=self._place,
             calibration=self._calibration,
             version=message.version,
         )

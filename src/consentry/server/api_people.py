@@ -18,7 +18,7 @@ from consentry.people.declaration import require_declared
 from consentry.people.enrol import enrol, require_enrolment_consent
 from consentry.people.erase import withdraw
 from consentry.people.roster import Person, gallery_snapshot, list_people, show_person
-from consentry.pipeline.roster import Roster
+from consentry.pipeline.roster import ANYWHERE, Roster
 from consentry.server.services import Asking, Behind, Services, SignedIn
 from consentry.server.uploads import photos, text_field, with_form
 from consentry.types import Outcome
@@ -206,7 +206,7 @@ def _identify(form: FormData, asking: SignedIn, behind: Services, purpose: str |
     face = the_face(behind.analyser, sent[0].bgr, sent[0].label)
     sha256, now_unix_s = behind.analyser.recogniser_sha256, behind.clock.unix_s()
     references = gallery_snapshot(behind.site, purpose=wanted, recogniser_sha256=sha256, at_unix_s=now_unix_s)
-    gallery = Roster(references, camera="", calibration=load_calibration(sha256)).gallery
+    gallery = Roster(references, place=ANYWHERE, calibration=load_calibration(sha256)).gallery
     with behind.site.write() as session:
         behind.site.log(
             session, Event.SEARCH_MADE, actor=asking.user.actor, payload={"purpose": wanted, "photos": 1}

@@ -253,7 +253,9 @@ class Hub:
         """What the worker is to host; None while it cannot be read."""
         try:
             cameras = tuple(list_cameras(self._site))
-            addresses = tuple(CameraAddress(one.name, camera_url(self._site, one.name)) for one in cameras)
+            addresses = tuple(
+                CameraAddress(one.name, camera_url(self._site, one.name), one.zone) for one in cameras
+            )
         except ConsentryError as error:
             log.error("cameras_not_read", error=type(error).__name__, cause=error.cause)
             return None

@@ -17,7 +17,7 @@ from consentry.errors import ConsentryError, Forbidden, NotFound, UsageError
 from consentry.ledger.entry import Event
 from consentry.server.api_session import address_of, close_session, open_session
 from consentry.server.services import Asking, Behind, Services
-from consentry.server.users import OWNER, User
+from consentry.server.users import OWNER
 
 LONGEST_FIELD = 1024
 _STYLE = """
@@ -107,7 +107,9 @@ def demo_login(request: Request, behind: Behind, token: str = "") -> Response:
         raise NotFound("there is no such page", "Sign in at /login")
     if not link.take(token):
         raise Forbidden("this link was used already, or is not the one of this start", "Sign in at /login")
-    user = User(OWNER, "owner")
+    user = behind.users.of(OWNER)
+    if user is None:
+        raise NotFound("there is no owner", "Sign in at /login")
     with behind.site.write() as session:
         behind.site.log(
             session, Event.SESSION_OPENED, actor=user.actor, payload={"with": "demo link", "user": OWNER}

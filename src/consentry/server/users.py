@@ -14,6 +14,7 @@ from consentry.clock import Clock
 from consentry.errors import TooManyAttempts, Unauthorised
 from consentry.ledger.entry import Event
 from consentry.people.site import Site
+from consentry.server.access import Role, role_of
 from consentry.store.schema import UserRow
 
 OWNER = "owner"
@@ -27,15 +28,22 @@ _ACTOR = "consentry"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Someone who has signed in."""
+    """Someone who has signed in.
 
+    Attributes:
+        id: Random, 16 hexadecimal digits.
+        name: What they sign in with.
+        role: See `consentry.server.access`.
+    """
+
+    id: str
     name: str
-    role: str
+    role: Role
 
     @property
     def actor(self) -> str:
-        """How the ledger calls them."""
-        return f"user:{self.name}"
+        """How the ledger calls them: by id, so that their name can be erased."""
+        return f"user:{self.id}"
 
 
 class Lockout:
@@ -108,13 +116,14 @@ class Users:
                 return None
             session.add(
                 UserRow(
+                    id=new_user_id(),
                     name=OWNER,
                     password_argon2id=encoded,
-                    role="owner",
+                    role="admin",
                     created_unix_ms=self._site.now_unix_ms(),
                 )
             )
-            self._site.log(session, Event.USER_ADDED, actor=_ACTOR, payload={"user": OWNER, "role": "owner"})
+            self._site.log(session, Event.USER_ADDED, actor=_ACTOR, payload={"user": OWNER, "role": "admin"})
         return password
 
     def renew_owner_password(self) -> str:
@@ -142,9 +151,10 @@ class Users:
             self._addresses.check(address)
             self._names.check(name)
             with self._site.read() as session:
-                row = session.get(UserRow, name)
-                encoded, role = (row.password_argon2id, row.role) if row else (self._nobodys_hash, "")
-            fits = self._fits(encoded, password) and row is not None
+                row = session.scalars(select(UserRow).where(UserRow.name == name)).one_or_none()
+                user = _user(row) if row else None
+                encoded = (row.password_argon2id if row else None) or self._nobodys_hash
+            fits = self._fits(encoded, password) and user is not None
             if not fits:
                 self._addresses.failed(address)
                 self._names.failed(name)
@@ -152,15 +162,14 @@ class Users:
                 self._addresses.succeeded(address)
                 self._names.succeeded(name)
         event = Event.SESSION_OPENED if fits else Event.SESSION_REFUSED
-        user = User(name, role)
         with self._site.write() as session:
             self._site.log(
                 session,
                 event,
-                actor=user.actor if row is not None else _ACTOR,
-                payload={"with": "password", "user": name if row is not None else None},
+                actor=user.actor if user is not None else _ACTOR,
+                payload={"with": "password", "user": name if user is not None else None},
             )
-        if not fits:
+        if not fits or user is None:
             raise Unauthorised(
                 "name or password is wrong", "Try again; `consentry serve --new-password` helps"
             )
@@ -169,11 +178,20 @@ class Users:
     def of(self, name: str) -> User | None:
         """The user of that name, if there is one."""
         with self._site.read() as session:
-            row = session.get(UserRow, name)
-            return User(row.name, row.role) if row else None
+            row = session.scalars(select(UserRow).where(UserRow.name == name)).one_or_none()
+            return _user(row) if row else None
 
     def _fits(self, encoded: str, password: str) -> bool:
         try:
             return self._hasher.verify(encoded, password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def new_user_id() -> str:
+    """A random id for a new user."""
+    return secrets.token_hex(8)
+
+
+def _user(row: UserRow) -> User:
+    return User(row.id, row.name, role_of(row.role))

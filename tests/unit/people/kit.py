@@ -16,6 +16,7 @@ from unittest.mock import patch
 import numpy as np
 
 from consentry.clock import Clock, SimulatedClock
+from consentry.people.cameras import CameraDuty
 from consentry.people.consent import ConsentNotice, ConsentRecord, ConsentScope
 from consentry.people.declaration import Declaration, PostedNotice, declare
 from consentry.people.enrol import EnrolmentResult, Photo, enrol
@@ -67,6 +68,7 @@ def consent(
     days: float = 100,
     may_be_shown: bool = True,
     cameras: frozenset[str] | None = None,
+    zones: frozenset[str] | None = None,
 ) -> ConsentRecord:
     """A consent given at `start` for `days`."""
     return ConsentRecord(
@@ -79,9 +81,14 @@ def consent(
         notice=ConsentNotice(uri="https://example.org/notice", version="3", sha256="0" * 64),
         may_be_shown=may_be_shown,
         alternative="a badge",
-        scope=ConsentScope(cameras=cameras),
+        scope=ConsentScope(cameras=cameras, zones=zones),
         given_by="person",
     )
+
+
+def duty(purpose: str = PURPOSE) -> CameraDuty:
+    """What a camera is there for, with a review in half a year."""
+    return CameraDuty(purpose, owner="Example Ltd", review_due_on=START.date() + timedelta(days=180))
 
 
 def template(person: int, pose: int) -> Floats:

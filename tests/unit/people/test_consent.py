@@ -16,6 +16,7 @@ from consentry.errors import ConsentInvalid, UsageError
 from consentry.people.consent import (
     Act,
     ConsentRecord,
+    Place,
     clean_name,
     demo_consent,
     live_consent,
@@ -180,10 +181,10 @@ def test_no_record_at_all() -> None:
 
 def test_cameras() -> None:
     record = consent(cameras=frozenset({"door"}))
-    assert live_consent([record], purpose=PURPOSE, at_unix_s=START_UNIX_S, camera="door", act="match")
+    assert live_consent([record], purpose=PURPOSE, at_unix_s=START_UNIX_S, place=Place("door"), act="match")
     assert live_consent([record], purpose=PURPOSE, at_unix_s=START_UNIX_S, act="match")
     with pytest.raises(ConsentInvalid, match="does not cover camera “yard”"):
-        live_consent([record], purpose=PURPOSE, at_unix_s=START_UNIX_S, camera="yard", act="match")
+        live_consent([record], purpose=PURPOSE, at_unix_s=START_UNIX_S, place=Place("yard"), act="match")
 
 
 @pytest.mark.parametrize(
@@ -232,3 +233,14 @@ def test_names(given_name: str, kept: str) -> None:
 def test_what_is_no_name(name: str) -> None:
     with pytest.raises(UsageError):
         clean_name(name)
+
+
+def test_a_consent_for_zones_holds_only_on_cameras_that_stand_in_one() -> None:
+    record = consent(zones=frozenset({"lobby"}))
+    for place, holds in ((Place("door", "lobby"), True), (Place("door", "yard"), False), (Place("x"), False)):
+        found = record.why_not(purpose=PURPOSE, at_unix_s=START_UNIX_S, place=place, act="match")
+        assert (found is None) is holds
+    both = consent(cameras=frozenset({"door"}), zones=frozenset({"lobby"}))
+    assert both.covers(Place("door", "lobby"))
+    assert not both.covers(Place("door", "yard"))
+    assert not both.covers(Place("gate", "lobby"))

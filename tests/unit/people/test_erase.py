@@ -15,6 +15,7 @@ from tests.unit.people.kit import (
     START_UNIX_S,
     FakeAnalyser,
     consent,
+    duty,
     enrolled,
     opened,
     photo,
@@ -148,7 +149,7 @@ def test_a_name_that_leaked_is_found(tmp_path: Path) -> None:
 
 def test_a_name_that_operators_wrote_themselves_is_said(tmp_path: Path) -> None:
     with opened(tmp_path, declared=True) as site:
-        add_camera(site, name="Example Ltd yard", url="rtsp://192.0.2.1/", purpose=PURPOSE, actor=ACTOR)
+        add_camera(site, name="Example Ltd yard", url="rtsp://192.0.2.1/", duty=duty(), actor=ACTOR)
         person_id = enrolled(site, 1, "Example Ltd").person_id
         report = withdraw(site, person_id, reason="asked", actor=ACTOR)
     assert set(report.name_also_in) == {"a declaration", "a camera's name", "what a ledger entry is about"}

@@ -64,9 +64,10 @@ def test_references_carry_what_the_consent_allows(tmp_path: Path) -> None:
     assert len(references) == 2
     for reference in references:
         assert (reference.person_id, reference.name) == (result.person_id, "Ada Example")
-        assert not reference.may_be_shown
-        assert reference.cameras == frozenset({"door"})
-        assert reference.valid_until_unix_s == START_UNIX_S + 100 * 86_400
+        (record,) = reference.consents
+        assert (reference.purpose, record.may_be_shown) == (PURPOSE, False)
+        assert record.scope.cameras == frozenset({"door"})
+        assert record.valid_until.timestamp() == START_UNIX_S + 100 * 86_400
         assert reference.template.dtype == np.float32
     kept = {reference.template.tobytes() for reference in references}
     assert kept == {template(1, pose).tobytes() for pose in (0, 1)}  # to the last bit

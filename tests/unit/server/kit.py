@@ -55,6 +55,13 @@ class Running:
     def site(self) -> Site:
         return self.services.site
 
+    @property
+    def owner_actor(self) -> str:
+        """What the ledger calls the owner."""
+        owner = self.services.users.of("owner")
+        assert owner is not None
+        return owner.actor
+
     def client(self) -> httpx.Client:
         """Somebody who has not signed in, with the header that shows that no other site sent them."""
         return httpx.Client(base_url=self.address, headers=OWN, timeout=20.0)

@@ -7,7 +7,7 @@ import tempfile
 import cv2
 import numpy as np
 import pytest
-from tests.unit.people.kit import PURPOSE, consent, enrolled
+from tests.unit.people.kit import PURPOSE, consent, duty, enrolled
 from tests.unit.server.kit import Running
 
 from consentry.errors import DiskFull
@@ -85,7 +85,7 @@ def test_sightings_newest_first_with_everything_that_explains_them(own_server: R
         assert len(owner.get("/api/v1/sightings?limit=1").json()) == 1
         assert [one["id"] for one in owner.get(f"/api/v1/sightings?after={first}").json()] == [second]
         assert owner.get(f"/api/v1/sightings?after={second}").json() == []
-    assert own_server.events().count(("view.opened", "user:owner")) == 1
+    assert own_server.events().count(("view.opened", own_server.owner_actor)) == 1
 
 
 def test_enrol_view_and_withdraw_each_leave_an_entry(own_server: Running) -> None:
@@ -107,7 +107,7 @@ def test_enrol_view_and_withdraw_each_leave_an_entry(own_server: Running) -> Non
         assert (gone.status_code, gone.json()["templates"]) == (200, 2)
         assert owner.get("/api/v1/people").json() == []
         assert owner.delete(f"/api/v1/people/{person_id}").status_code == 404
-    events = [event for event, actor in own_server.events() if actor == "user:owner"]
+    events = [event for event, actor in own_server.events() if actor == own_server.owner_actor]
     assert events == ["person.enrolled", "view.opened", "person.viewed", "person.withdrawn"]
 
 
@@ -199,7 +199,11 @@ def test_declaration_checkpoint_and_models(server: Running) -> None:
 
 def test_cameras_never_show_their_passwords(own_server: Running) -> None:
     add_camera(
-        own_server.site, name="door", url="rtsp://admin:secret@127.0.0.1:1/a?k=secret", purpose="x", actor="t"
+        own_server.site,
+        name="door",
+        url="rtsp://admin:secret@127.0.0.1:1/a?k=secret",
+        duty=duty("x"),
+        actor="t",
     )
     hub = own_server.services.hub
     with own_server.owner() as owner:
@@ -271,6 +275,6 @@ def test_when_it_cannot_be_read_who_enrolled_nobody_is_recognised(own_server: Ru
 
 def _make_door(server: Running) -> None:
     """Let the hub know a camera `door`, an address where nothing answers."""
-    add_camera(server.site, name="door", url="rtsp://127.0.0.1:1/door", purpose="x", actor="t")
+    add_camera(server.site, name="door", url="rtsp://127.0.0.1:1/door", duty=duty("x"), actor="t")
     while not server.services.hub.cameras:
         server.services.clock.sleep(0)

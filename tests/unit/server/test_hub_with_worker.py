@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tests.unit.people.kit import opened
+from tests.unit.people.kit import duty, opened
 
 from consentry.clock import SystemClock
 from consentry.config import Settings, models_dir
@@ -80,7 +80,7 @@ def watched(folder: Path, clip: Path, engines: Engines, portrait: Picture) -> It
             consent=demo_consent(clock.unix_s()),
             actor="test",
         )
-        add_camera(site, name=CAMERA, url=BUILTIN_URL, purpose=DEMO, actor="test")
+        add_camera(site, name=CAMERA, url=BUILTIN_URL, duty=duty(DEMO), actor="test")
         hub = Hub(
             site,
             Settings(),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.unit.people.kit import declaration
+from tests.unit.people.kit import declaration, duty
 
 from consentry.clock import SystemClock
 from consentry.errors import EnvironmentLack, UsageError
@@ -120,7 +120,7 @@ def test_a_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         with Site.open(tmp_path / "data", clock=SystemClock(), create=True) as site:
             url = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/"
-            add_camera(site, name="silent", url=url, purpose="x", actor="test")
+            add_camera(site, name="silent", url=url, duty=duty("x"), actor="test")
         with started("serve", "--data", str(tmp_path / "data"), "--port", "0") as serve:
             serve.until("Consentry:")
             connection, _ = silent.accept()  # the worker is opening the camera now
@@ -140,7 +140,7 @@ def test_ending_the_hub_at_once_ends_its_worker_soon(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         with Site.open(tmp_path / "data", clock=SystemClock(), create=True) as site:
             url = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/"
-            add_camera(site, name="silent", url=url, purpose="x", actor="test")
+            add_camera(site, name="silent", url=url, duty=duty("x"), actor="test")
         with started("serve", "--data", str(tmp_path / "data"), "--port", "0") as serve:
             serve.until("Consentry:")
             connection, _ = silent.accept()

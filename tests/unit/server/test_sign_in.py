@@ -31,7 +31,9 @@ def test_the_first_password_is_given_once_and_kept_as_argon2id_only(tmp_path: Pa
         assert kept.startswith("$argon2id$")
         for file in (tmp_path / "data").rglob("*"):
             assert not file.is_file() or password.encode() not in file.read_bytes()
-        assert users.sign_in("owner", password, "a").actor == "user:owner"
+        signed_in = users.sign_in("owner", password, "a")
+        assert signed_in == users.of("owner")
+        assert signed_in.actor == f"user:{signed_in.id}"
 
 
 def test_a_new_password_voids_the_old(tmp_path: Path) -> None:
@@ -48,7 +50,7 @@ def test_a_new_password_voids_the_old(tmp_path: Path) -> None:
 def test_signing_in_and_out(own_server: Running) -> None:
     with own_server.client() as client:
         answer = own_server.sign_in(client)
-        assert answer.json() == {"name": "owner", "role": "owner"}
+        assert answer.json() == {"name": "owner", "role": "admin"}
         cookie = answer.headers["set-cookie"].lower()
         assert cookie.startswith(COOKIE)
         assert "httponly" in cookie

@@ -19,6 +19,7 @@ from consentry.errors import ModelMissing
 from consentry.gallery.calibration import load_calibration
 from consentry.media import Source, VideoWriter, open_source
 from consentry.models.catalogue import Catalogue
+from consentry.people.consent import Place
 from consentry.pipeline.messages import CameraAddress, FromWorker, Health, LivePicture, SightingMade
 from consentry.pipeline.roster import Roster
 from consentry.pipeline.sighting import Sighting
@@ -116,7 +117,7 @@ def test_a_live_picture_is_a_jpeg_of_the_redacted_picture() -> None:
 
 
 def test_a_track_without_a_good_crop_is_stored_with_the_thresholds_in_force() -> None:
-    roster = Roster((), camera="a", calibration=CALIBRATION)
+    roster = Roster((), place=Place("a"), calibration=CALIBRATION)
     seen = Sighting(
         camera="a",
         track=3,

@@ -1,4 +1,4 @@
-"""A new database, one upgraded from each earlier version, the tables of `schema.py` and the frozen file agree."""
+"""A new database, an upgraded one, the tables of `schema.py` and the frozen file agree."""
 
 from __future__ import annotations
 
