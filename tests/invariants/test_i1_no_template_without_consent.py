@@ -83,7 +83,10 @@ def test_a_row_planted_without_consent_is_never_matched(tmp_path: Path) -> None:
     with opened(tmp_path, declared=True) as site:
         enrolled(site, 1, "Ada Example")
     connection = sqlite3.connect(tmp_path / "data" / DATABASE_FILE)
-    connection.execute("INSERT INTO person SELECT 'planted', enrolled_unix_ms, sealed_name FROM person")
+    connection.execute(
+        "INSERT INTO person (id, enrolled_unix_ms, sealed_name) "
+        "SELECT 'planted', enrolled_unix_ms, sealed_name FROM person"
+    )
     connection.execute("INSERT INTO person_key SELECT 'planted', wrapped_key FROM person_key")
     connection.commit()
     connection.close()

@@ -15,7 +15,7 @@ from consentry.store.database import DATABASE_FILE
 
 def _newer(folder: Path) -> None:
     connection = sqlite3.connect(folder / "data" / DATABASE_FILE)
-    connection.execute("UPDATE alembic_version SET version_num = '0002'")
+    connection.execute("UPDATE alembic_version SET version_num = '0999'")
     connection.commit()
     connection.close()
 
@@ -42,7 +42,7 @@ def _cut(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "kind", "words"),
     [
-        (_newer, DataTooNew, r"has schema 0002, which is newer .* Update Consentry"),
+        (_newer, DataTooNew, r"has schema 0999, which is newer .* Update Consentry"),
         (_other_key, SiteKeyMissing, r"is not the one that .* was sealed with"),
         (_no_key, SiteKeyMissing, r"is not there, so the sealed data .* cannot be opened"),
         (_garbage, DataDamaged, r"cannot be used: .* Restore the data folder from a backup"),

@@ -32,6 +32,9 @@ from consentry.store.database import DATABASE_FILE
 NOW = datetime.now(UTC)
 
 
+DUTY = ("--purpose", PURPOSE, "--owner", "Example Ltd", "--review-due", "2028-06-30")
+
+
 @dataclass
 class Commands:
     """Runs commands on one data folder."""
@@ -212,7 +215,7 @@ def test_the_ledger(commands: Commands, tmp_path: Path) -> None:
 
 
 def test_cameras_never_show_a_password(commands: Commands) -> None:
-    added = commands.run("camera", "add", "door", "rtsp://admin:hunter2@192.0.2.1/", "--purpose", PURPOSE)
+    added = commands.run("camera", "add", "door", "rtsp://admin:hunter2@192.0.2.1/", *DUTY)
     listed = commands.run("camera", "list")
     as_json = commands.json("camera", "list")
     assert as_json[0]["url_redacted"] == "rtsp://***@192.0.2.1/"
@@ -231,7 +234,9 @@ def test_a_folder_without_its_key(commands: Commands, tmp_path: Path) -> None:
 
 
 def test_until_declared_1_to_n_is_off(commands: Commands) -> None:
-    commands.run("camera", "add", "door", "rtsp://192.0.2.1/", "--purpose", PURPOSE)
+    error = commands.fails(UsageError, "camera", "add", "door", "rtsp://192.0.2.1/", "--purpose", PURPOSE)
+    assert "needs an owner and the day of its next review" in error.cause
+    commands.run("camera", "add", "door", "rtsp://192.0.2.1/", *DUTY)
     shown = commands.json("declare", "show")
     assert shown == {
         "in_force": False,
