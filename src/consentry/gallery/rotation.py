@@ -46,9 +46,7 @@ class Rotation:
 
     def __init__(self, version: int, seed: bytes) -> None:
         if len(seed) != SEED_BYTES:
-            raise EngineError(
-                f"the seed of a rotation must have {SEED_BYTES} bytes, not {len(seed)}"
-            )
+            raise EngineError(f"the seed of a rotation must have {SEED_BYTES} bytes, not {len(seed)}")
         self.version = version
         self._seed = seed
         self._matrix = _matrix(seed)
