@@ -87,6 +87,12 @@ class Server(BaseModel):
 
     host: str = Field("127.0.0.1", description="Address to listen on; loopback unless you change it.")
     port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
+    searches_per_minute: int = Field(
+        10,
+        ge=1,
+        le=600,
+        description="Comparisons of faces a user may ask for in a minute, enrolling too.",
+    )
 
 
 class Media(BaseModel):

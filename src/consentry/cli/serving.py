@@ -14,6 +14,7 @@ from consentry.server.app import create_app
 from consentry.server.hub import Hub
 from consentry.server.pages import OneTimeLink
 from consentry.server.run import run
+from consentry.server.searches import Searches
 from consentry.server.services import Services, SharedAnalyser, Views
 from consentry.server.sessions import Sessions
 from consentry.server.users import OWNER, Users
@@ -65,6 +66,7 @@ def serve_site(
         users=users,
         sessions=sessions,
         views=Views(site),
+        searches=Searches(site, clock, settings.server.searches_per_minute),
         analyser=SharedAnalyser(lambda: photo_analyser(settings)),
         settings=settings,
         clock=clock,

@@ -123,10 +123,10 @@ def _outcome(
         return "unknown", f"no reference reaches {floor:.3f}"
     score = ranked[0][1]
     if score < threshold:
-        return "unsure", f"best score {score:.3f} is just under the threshold {threshold:.3f}"
+        return "unsure", f"best score {score:.2f} is just under the threshold {threshold:.3f}"
     if len(ranked) > 1 and score - ranked[1][1] < min_margin:
-        return "unsure", f"two people within {score - ranked[1][1]:.3f}, {min_margin:g} needed"
-    return "known", f"score {score:.3f} is at least {threshold:.3f}"
+        return "unsure", f"two people within {score - ranked[1][1]:.2f}, {min_margin:g} needed"
+    return "known", f"score {score:.2f} is at least {threshold:.3f}"
 
 
 def gallery_digest(templates: Floats, person_ids: Sequence[str]) -> str:

@@ -44,6 +44,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from consentry.errors import UsageError
+from consentry.gallery.rotation import orthogonal
 from consentry.types import Floats
 
 Rows = npt.NDArray[np.int64]
@@ -159,18 +160,12 @@ def _rounding_sd(width: int) -> float:
 
 
 def _rotation(key: bytes, width: int) -> Floats:
-    """float32 (width, width), uniform over the rotations and reflections, the same for the same key.
-
-    QR of a Gaussian matrix with the signs of R's diagonal moved into Q (Mezzadri 2007, "How to
-    generate random matrices from the classical compact groups").
-    """
+    """float32 (width, width), uniform over the rotations and reflections, the same for the same key."""
     seed = int.from_bytes(hashlib.sha256(key).digest(), "big")
     normal = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed))).standard_normal(
         (width, width)
     )
-    turned, upper = np.linalg.qr(normal)
-    turned *= np.sign(np.diag(upper))
-    return np.ascontiguousarray(turned, np.float32)
+    return np.ascontiguousarray(orthogonal(normal), np.float32)
 
 
 def _empty_scan(width: int) -> faiss.IndexIVFPQFastScan:

@@ -21,6 +21,7 @@ from consentry.errors import (
     PoorQuality,
     UsageError,
 )
+from consentry.gallery.rotation import Rotation
 from consentry.ledger.entry import Event
 from consentry.people.consent import VERIFICATION, ConsentRecord, clean_name, live_consent
 from consentry.people.declaration import require_declared
@@ -28,7 +29,7 @@ from consentry.people.keys import new_person_key
 from consentry.people.roster import consents_of, why_not_live
 from consentry.people.seal import Kind, SealingKey
 from consentry.people.site import Site
-from consentry.people.templates import pack_template, templates_of
+from consentry.people.templates import seal_template, templates_of
 from consentry.store.schema import BlobRow, ConsentRow, PersonKeyRow, PersonRow, PhotoRow, TemplateRow
 from consentry.types import Picture
 from consentry.vision.sample import FaceSample, PhotoAnalyser
@@ -142,10 +143,11 @@ def enrol(
     person_id, consent_id = uuid.uuid4().hex, uuid.uuid4().hex
     with ExitStack() as undo:
         with site.write() as session:
-            _refuse_duplicate(site, session, candidate, duplicate_cosine)
+            rotation = site.ensure_rotation(session)
+            _refuse_duplicate(site, session, candidate, duplicate_cosine, rotation)
             key = _keep_person(site, session, candidate, person_id, consent_id)
             for photo, sample in zip(photos, samples, strict=True):
-                blob_sha256 = _keep_photo(site, session, candidate, person_id, key, photo, sample)
+                blob_sha256 = _keep_photo(site, session, candidate, person_id, key, photo, sample, rotation)
                 undo.callback(site.blobs.remove, blob_sha256)
             site.bump_gallery_version(session)
             entry = site.log(
@@ -305,10 +307,11 @@ def _keep_photo(
     key: SealingKey,
     photo: Photo,
     sample: FaceSample,
+    rotation: Rotation,
 ) -> str:
     """Write one photo's blob, then add its rows; returns the blob's name."""
     photo_id, template_id = uuid.uuid4().hex, uuid.uuid4().hex
-    sealed_template = key.seal(pack_template(sample.template), Kind.TEMPLATE, template_id)
+    sealed_template = seal_template(sample.template, rotation, key, template_id)
     sealed_photo = key.seal(photo.original, Kind.PHOTO, photo_id)
     blob_sha256 = site.blobs.write(sealed_photo)
     now_unix_ms = site.now_unix_ms()
@@ -327,6 +330,7 @@ def _keep_photo(
             quality=sample.quality,
             added_unix_ms=now_unix_ms,
             sealed_template=sealed_template,
+            rotation_version=rotation.version,
         )
     )
     return blob_sha256
@@ -337,19 +341,20 @@ def _refuse_duplicate(
     session: Session,
     candidate: _Candidate,
     duplicate_cosine: float,
+    rotation: Rotation,
 ) -> None:
     """Compare with everyone whose consent is in force.
 
     Raises:
         DuplicatePerson: the best of them reaches `duplicate_cosine`.
     """
-    probes = np.stack([sample.template for sample in candidate.samples])
+    probes = rotation.turn(np.stack([sample.template for sample in candidate.samples]))
     best_cosine, best_id = -1.0, ""
     for person_id in session.scalars(select(PersonRow.id)):
         key = site.person_key(session, person_id)
         if why_not_live(consents_of(session, person_id, key), site.clock.unix_s()) is not None:
             continue
-        for template in templates_of(session, person_id, key, candidate.recogniser_sha256):
+        for template in templates_of(session, person_id, key, candidate.recogniser_sha256, rotation):
             cosine = float((probes @ template).max())
             if cosine > best_cosine:
                 best_cosine, best_id = cosine, person_id

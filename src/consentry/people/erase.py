@@ -211,21 +211,28 @@ def _traces(site: Site, session: Session, person_id: str, key: SealingKey) -> _T
         needles += pieces("a sealed consent", sealed, _TEMPLATE_PIECES)
     templates = session.scalars(select(TemplateRow).where(TemplateRow.person_id == person_id)).all()
     for row in templates:
-        needles += _template_needles(row, key)
+        needles += _template_needles(site, session, row, key)
     photos = session.scalars(select(PhotoRow).where(PhotoRow.person_id == person_id)).all()
     for photo in photos:
         needles += _photo_needles(site, photo, key)
     return _Traces(tuple(needles), name, tuple(photo.blob_sha256 for photo in photos), len(templates))
 
 
-def _template_needles(row: TemplateRow, key: SealingKey) -> list[Needle]:
+def _template_needles(site: Site, session: Session, row: TemplateRow, key: SealingKey) -> list[Needle]:
+    """Its sealed bytes, its values as they are kept and compared, and those the recogniser made."""
     needles = pieces("a sealed template", row.sealed_template, _TEMPLATE_PIECES)
     try:
-        template = open_template(row, key)
+        kept = open_template(row, key)
+        rotation = site.rotation(session)
     except DataDamaged:
         return needles
-    needles += pieces("a template as float32", template.tobytes(), _TEMPLATE_PIECES)
-    needles += pieces("a template as float16", template.astype(np.float16).tobytes(), _TEMPLATE_PIECES)
+    values = {"a template": kept}
+    if rotation is not None and row.rotation_version == rotation.version:
+        values = {"a turned template": kept, "a template": rotation.turn_back(kept)}
+    for what, numbers in values.items():
+        for kind in (np.float64, np.float32, np.float16):
+            packed = numbers.astype(kind).tobytes()
+            needles += pieces(f"{what} as {np.dtype(kind).name}", packed, _TEMPLATE_PIECES)
     return needles
 
 

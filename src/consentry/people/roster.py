@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import base64
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from consentry.clock import iso_utc
 from consentry.errors import ConsentInvalid
+from consentry.gallery.rotation import Rotation
+from consentry.gallery.rounding import rounded
 from consentry.ledger.entry import Event
 from consentry.people.consent import ConsentRecord, live_consent, parse_consent
 from consentry.people.declaration import require_declared
 from consentry.people.seal import Kind, SealingKey
 from consentry.people.site import Site
-from consentry.people.templates import open_template, pack_template, templates_of
+from consentry.people.templates import templates_of
 from consentry.store.schema import ConsentRow, PersonRow, PhotoRow, SightingRow, TemplateRow
 from consentry.types import Floats
 
@@ -61,16 +63,18 @@ class Reference:
     Attributes:
         person_id: Whose it is.
         name: To show when they are recognised.
-        template: float32 (512,), unit norm.
+        template: float32 (512,), unit norm, under `rotation`.
         purpose: What it was read for.
         consents: All of the person's records; `live_consent` says what they allow where and when.
+        rotation: What a probe must be turned by before it is compared; None: nothing was turned.
     """
 
     person_id: str
     name: str
-    template: Floats
+    template: Floats = field(repr=False)
     purpose: str
     consents: tuple[ConsentRecord, ...]
+    rotation: Rotation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,9 @@ def show_person(site: Site, person_id: str, *, actor: str) -> Person:
 def export_person(site: Site, person_id: str, *, actor: str) -> PersonExport:
     """All that is held about one person, for that person; the export is logged and in itself.
 
+    Of templates it tells that they are there and what they are, not their values: these serve nobody but
+    someone who wants to pass for the person.
+
     It needs no live consent: the right to see one's own data does not end with it.
 
     Raises:
@@ -148,7 +155,8 @@ def export_person(site: Site, person_id: str, *, actor: str) -> PersonExport:
                 {
                     "recogniser_sha256": row.recogniser_sha256,
                     "quality": row.quality,
-                    "float32_base64": base64.b64encode(pack_template(open_template(row, key))).decode(),
+                    "added": iso_utc(row.added_unix_ms / _MS_PER_S),
+                    "sealed_sha256": hashlib.sha256(row.sealed_template).hexdigest(),
                 }
                 for row in session.scalars(select(TemplateRow).where(TemplateRow.person_id == person_id))
             ],
@@ -157,7 +165,7 @@ def export_person(site: Site, person_id: str, *, actor: str) -> PersonExport:
                     "camera": row.camera,
                     "first": iso_utc(row.first_unix_ms / _MS_PER_S),
                     "last": iso_utc(row.last_unix_ms / _MS_PER_S),
-                    "score_cosine": row.score_cosine,
+                    "score_cosine": rounded(row.score_cosine),
                 }
                 for row in session.scalars(
                     select(SightingRow).where(SightingRow.person_id == person_id).order_by(SightingRow.id)
@@ -196,6 +204,7 @@ def gallery_snapshot(
     require_declared(site, purpose)
     references = []
     with site.read() as session:
+        rotation = site.rotation(session)
         for row in session.scalars(select(PersonRow).order_by(PersonRow.enrolled_unix_ms, PersonRow.id)):
             key = site.person_key(session, row.id)
             consents = tuple(consents_of(session, row.id, key))
@@ -211,8 +220,9 @@ def gallery_snapshot(
                     template=template,
                     purpose=purpose,
                     consents=consents,
+                    rotation=rotation,
                 )
-                for template in templates_of(session, row.id, key, recogniser_sha256)
+                for template in templates_of(session, row.id, key, recogniser_sha256, rotation)
             ]
     return references
 

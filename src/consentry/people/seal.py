@@ -35,6 +35,7 @@ class Kind(StrEnum):
     NAME = "name"
     CONSENT = "consent"
     TEMPLATE = "template"
+    ROTATION_SEED = "rotation-seed"
     PHOTO = "photo"
 
 

@@ -14,9 +14,17 @@ from sqlalchemy.orm import Session
 
 from consentry.clock import Clock
 from consentry.errors import DataDamaged, NotFound, SiteKeyMissing
+from consentry.gallery.rotation import Rotation
 from consentry.ledger.entry import Entry, Event, Payload
 from consentry.ledger.log import Ledger
 from consentry.people.keys import new_salt, person_key, site_key
+from consentry.people.rotation import (
+    add_rotation,
+    are_templates_unturned,
+    newest_rotation,
+    open_rotation,
+    turn_templates,
+)
 from consentry.people.seal import Kind, SealingKey
 from consentry.store.blobs import Blobs
 from consentry.store.check import remove_strays
@@ -27,6 +35,7 @@ from consentry.store.schema import PersonKeyRow, SiteRow
 _SITE_ID = 1
 _KEY_CHECK = b"consentry site key"
 _MS_PER_S = 1000
+_ACTOR = "consentry"
 
 
 class Site:
@@ -63,13 +72,15 @@ class Site:
             ) from None
         seed = self.key.open(sealed_seed, Kind.LEDGER_SEED, self.site_uuid)
         self.ledger = Ledger(_origin(self.site_uuid), Ed25519PrivateKey.from_private_bytes(seed))
+        self._rotation: tuple[bytes, Rotation] | None = None
 
     @classmethod
     def open(cls, data_dir: Path, *, clock: Clock, create: bool = False) -> Site:
         """The installation in `data_dir`, made first if there is none and `create` is set.
 
         Finishes what a killed process left: removes blobs that no row names, and rewrites the database if
-        someone's erasure got no further than deleting the rows.
+        someone's erasure, or a change of the template key, got no further than the rows. Templates that
+        schema 1 kept are brought under the rotation.
 
         Raises:
             NotFound: there is no installation and `create` is not set.
@@ -88,6 +99,7 @@ class Site:
                 _create(database, data_dir, clock, kdf_salt)
             site = cls(data_dir, database, clock)
             remove_strays(database, site.blobs)
+            site._protect_templates()
             if is_compaction_pending(database):
                 finish_erasures(database, site.now_unix_ms())
             undo.pop_all()
@@ -135,6 +147,27 @@ class Site:
         """Let workers notice that who may be recognised has changed."""
         session.execute(update(SiteRow).values(gallery_version=SiteRow.gallery_version + 1))
 
+    def rotation(self, session: Session) -> Rotation | None:
+        """The rotation that templates are under; None before the first enrolment.
+
+        Raises:
+            DataDamaged: its seed was changed.
+        """
+        row = newest_rotation(session)
+        if row is None:
+            return None
+        known = self._rotation
+        # known by its sealed seed, not by its version: one that was rolled back had the same version
+        if known is None or known[0] != row.sealed_seed:
+            known = self._rotation = row.sealed_seed, open_rotation(row, self.key)
+        return known[1]
+
+    def ensure_rotation(self, session: Session) -> Rotation:
+        """The same, put in use now if there is none. Raises as `rotation` does."""
+        return self.rotation(session) or add_rotation(
+            session, self.key, version=1, now_unix_ms=self.now_unix_ms(), compacted=True
+        )
+
     def log(
         self,
         session: Session,
@@ -171,6 +204,27 @@ class Site:
             raise NotFound(f"nobody with the id {person_id} is enrolled", "See `consentry person list`")
         return person_key(self.key, self.site_uuid, person_id, row.wrapped_key)
 
+    def _protect_templates(self) -> None:
+        """Bring what schema 1 kept under the rotation; one that does not open is left for `check` to find."""
+        with self.read() as session:
+            if not are_templates_unturned(session):
+                return
+        with self.write() as session:
+            old = self.rotation(session)
+            rotation = old or add_rotation(
+                session, self.key, version=1, now_unix_ms=self.now_unix_ms(), compacted=False
+            )
+            turned = turn_templates(session, lambda person: self.person_key(session, person), old, rotation)
+            if turned.templates == 0:
+                return
+            self.bump_gallery_version(session)
+            self.log(
+                session,
+                Event.KEYS_ROTATED,
+                actor=_ACTOR,
+                payload={"version": rotation.version, "templates": turned.templates, "people": turned.people},
+            )
+
 
 def _create(database: Database, data_dir: Path, clock: Clock, kdf_salt: bytes | None) -> None:
     """Make the site's row, key and ledger unless they are there."""
@@ -199,7 +253,7 @@ def _create(database: Database, data_dir: Path, clock: Clock, kdf_salt: bytes | 
         ledger.append(
             session.connection(),
             event=Event.SITE_CREATED,
-            actor="consentry",
+            actor=_ACTOR,
             time_unix_ms=now_unix_ms,
             payload={"site_uuid": site_uuid},
         )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from consentry.errors import ConsentInvalid, DataDamaged, EngineError, LedgerBroken
+from consentry.errors import ConsentInvalid, DataDamaged, LedgerBroken
 from consentry.ledger.entry import Event
 from consentry.people.erase import erase_expired, people_without_consent
 from consentry.people.roster import consents_of
 from consentry.people.seal import Kind
 from consentry.people.site import Site
-from consentry.people.templates import open_template, pack_template
+from consentry.people.templates import UNTURNED, open_template
 from consentry.store.check import Finding, check_store
 from consentry.store.schema import PersonRow, PhotoRow, TemplateRow
 
@@ -30,7 +30,7 @@ def check_site(site: Site, *, mend: bool, actor: str) -> list[Finding]:
     ledger_findings = _check_ledger(site)
     mend = mend and not ledger_findings
     findings = ledger_findings + check_store(site.database, site.blobs, mend=mend)
-    damaged = _check_sealed(site)
+    damaged = _check_rotation(site) + _check_sealed(site)
     findings += damaged
     if not damaged:
         findings += _check_consents(site, mend=mend, actor=actor)
@@ -50,6 +50,27 @@ def _check_ledger(site: Site) -> list[Finding]:
     return []
 
 
+def _check_rotation(site: Site) -> list[Finding]:
+    """Whether the rotation in use opens and every template is under it."""
+    with site.read() as session:
+        try:
+            rotation = site.rotation(session)
+        except DataDamaged as error:
+            return [Finding("rotation", error.cause, "Restore a backup", mended=False)]
+        others = select(TemplateRow.id).where(
+            TemplateRow.rotation_version != (rotation.version if rotation else UNTURNED)
+        )
+        return [
+            Finding(
+                "rotation",
+                f"template {template_id} is not under the rotation in use, so it is never matched",
+                "Restore a backup, or withdraw the person and enrol them anew",
+                mended=False,
+            )
+            for template_id in session.scalars(others)
+        ]
+
+
 def _check_sealed(site: Site) -> list[Finding]:
     """Whether all that is sealed for a person opens and is what it should be."""
     findings = []
@@ -60,10 +81,10 @@ def _check_sealed(site: Site) -> list[Finding]:
                 key.open(person.sealed_name, Kind.NAME, person.id)
                 consents_of(session, person.id, key)
                 for row in session.scalars(select(TemplateRow).where(TemplateRow.person_id == person.id)):
-                    pack_template(open_template(row, key))
+                    open_template(row, key)
                 for photo in session.scalars(select(PhotoRow).where(PhotoRow.person_id == person.id)):
                     key.open(site.blobs.read(photo.blob_sha256), Kind.PHOTO, photo.id)
-            except (DataDamaged, ConsentInvalid, EngineError) as error:
+            except (DataDamaged, ConsentInvalid) as error:
                 findings.append(
                     Finding("person", f"person {person.id}: {error.cause}", error.mend, mended=False)
                 )

@@ -3,6 +3,8 @@
 Per track: collect the best crops, spaced in time; when there are enough, or the track ends, fuse and
 decide once. Afterwards a crop every `recheck_s` must agree: for a known track with the person, for any
 other with itself. Disagreement means that another face took the track's place, so the track is split.
+Templates are turned by the roster's rotation as soon as they are made; when the roster comes under another
+one, what a track collected is worthless and is dropped, and a track that was decided is cut.
 A known face may be shown only *between* two such proofs, see `Following.may_show`.
 """
 
@@ -14,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from consentry.config import Recognition
 from consentry.gallery.decide import Decision
 from consentry.gallery.fuse import Evidence, Sample, fuse
+from consentry.gallery.rotation import Rotation
 from consentry.pipeline.roster import Roster
 from consentry.types import Floats, Frame
 from consentry.vision.align import align
@@ -35,10 +38,15 @@ RECHECK_S = 0.2
 
 @dataclass(slots=True)
 class Followed:
-    """What is known of one track while it lasts."""
+    """What is known of one track while it lasts.
+
+    `rotation` is that of `evidence` and `fused`; `undecided` says why it has no decision, if it has none.
+    """
 
     track: Track
     evidence: Evidence
+    rotation: Rotation | None = None
+    undecided: str = "no crop was good enough to compare"
     decision: Decision | None = None
     fused: Floats | None = None
     best_quality: float = 0.0
@@ -67,12 +75,18 @@ class Following:
         self.templates_made = 0
 
     def observe(self, track: Track, frame: Frame, roster: Roster, unix_s: float) -> bool:
-        """Take a track seen in `frame`. False: another face took its place, split it."""
-        item = self._followed.setdefault(track.track_id, Followed(track, Evidence(self._policy.crop_gap_s)))
+        """Take a track seen in `frame`. False: another face or rotation took its place, split it."""
+        item = self._followed.setdefault(
+            track.track_id, Followed(track, Evidence(self._policy.crop_gap_s), roster.rotation)
+        )
         self._note_box(item, track)
         if track.ambiguous:
             item.doubts_s.append(frame.time_s)
         decided = item.decision is not None
+        if item.rotation != roster.rotation:
+            if decided:
+                return False
+            self._start_anew(item, roster)
         if decided and frame.time_s - item.checked_s < RECHECK_S:
             return True
         crop = align(frame.bgr, track.face.landmarks_xy)
@@ -81,7 +95,7 @@ class Following:
             return True
         if not decided and not item.evidence.wants(quality.score, frame.time_s):
             return True
-        template = self._recogniser.templates(crop[None])[0]
+        template = roster.probes(self._recogniser.templates(crop[None]))[0]
         self.templates_made += 1
         if decided:
             item.checked_s = frame.time_s
@@ -105,8 +119,10 @@ class Following:
         item = self._followed.pop(track.track_id, None)
         if item is None:
             return None
-        if item.decision is None:
+        if item.decision is None and item.rotation == roster.rotation:
             self._decide(item, None, roster, unix_s)
+        elif item.decision is None:
+            item.undecided = "the template key was changed before it could be decided"
         item.fused = None
         self._leaving[track.track_id] = item
         return item
@@ -141,6 +157,11 @@ class Following:
     def of(self, track_id: int) -> Followed | None:
         """What is known of a track."""
         return self._followed.get(track_id)
+
+    def _start_anew(self, item: Followed, roster: Roster) -> None:
+        """Collect from the start, under the roster's rotation."""
+        item.evidence, item.rotation = Evidence(self._policy.crop_gap_s), roster.rotation
+        item.best_quality, item.first_usable_s = 0.0, None
 
     def _usable(self, quality: Quality) -> bool:
         return quality.value("size_px") >= self._policy.min_face_px and not shortfalls(quality, PROBE_FLOOR)

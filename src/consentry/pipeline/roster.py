@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from consentry.errors import ConsentInvalid
+from consentry.errors import ConsentInvalid, EngineError
 from consentry.gallery.calibration import Calibration
 from consentry.gallery.decide import Gallery
 from consentry.people.consent import Act, ConsentRecord, Place, live_consent
@@ -35,6 +35,9 @@ class Roster:
             no camera, leaves out those whose consent is limited to a place.
         calibration: Of the recogniser in use.
         version: Gallery version they were read at.
+
+    Raises:
+        EngineError: the references are not all under one rotation.
     """
 
     def __init__(
@@ -46,6 +49,9 @@ class Roster:
         version: int = 0,
     ) -> None:
         self._place = place or Place("")
+        self.rotation = references[0].rotation if references else None
+        if any(item.rotation != self.rotation for item in references):
+            raise EngineError("references under different rotations cannot be searched together")
         here = [
             item
             for item in references
@@ -57,6 +63,14 @@ class Roster:
         )
         self.gallery = Gallery(templates, [item.person_id for item in here], calibration)
         self.version = version
+
+    def probes(self, templates: Floats) -> Floats:
+        """What to compare with the gallery: float32 (…, 512), the recogniser's `templates` turned as it is.
+
+        The gallery and the rotation belong to one object and are replaced together, so that a probe under
+        one rotation never meets a reference under another.
+        """
+        return templates if self.rotation is None else self.rotation.turn(templates).astype(np.float32)
 
     def allowed(self, person_id: str, act: Act, unix_s: float) -> Enrolled | None:
         """The person, if a consent of theirs covers `act` here at `unix_s`; None also if they withdrew."""

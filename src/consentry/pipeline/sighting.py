@@ -102,7 +102,7 @@ def sighting_of(camera: str, item: Followed, *, model: str, calibration: str) ->
         crops=decision.frames if decision else 0,
         threshold=decision.threshold if decision else None,
         references=decision.references if decision else 0,
-        reason=decision.reason if decision else "no crop was good enough to compare",
+        reason=decision.reason if decision else item.undecided,
         model=model,
         calibration=calibration,
         gallery_digest=decision.gallery_digest if decision else None,

@@ -51,6 +51,8 @@ ACCESS: Final[dict[str, Access]] = {
     "DELETE /api/v1/people/{person_id}": OPERATING,
     "POST /api/v1/verify": OPERATING,
     "POST /api/v1/identify": OPERATING,
+    # keys
+    "POST /api/v1/keys/rotate": RUNNING,
     # the site
     "GET /api/v1/declaration": ANYONE,
     "GET /api/v1/ledger/checkpoint": ANYONE,

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from consentry.clock import iso_utc
 from consentry.errors import NotFound
+from consentry.gallery.rounding import rounded
 from consentry.people.cameras import Camera
 from consentry.people.roster import Person
 from consentry.people.sightings import RecordedSighting, recent
@@ -50,7 +51,7 @@ class PersonRef(BaseModel):
 
 
 class SightingOut(BaseModel):
-    """One decision with all that explains it. Scores are cosines, no probabilities."""
+    """One decision with all that explains it. Scores are cosines, rounded after it was made."""
 
     id: int
     camera: str
@@ -176,8 +177,8 @@ def _sighting(item: RecordedSighting, people: dict[str, Person]) -> SightingOut:
         frames=seen.frames,
         decision=seen.decision,
         person=PersonRef(id=person.id, name=person.name) if person else None,
-        score=seen.score_cosine,
-        margin=seen.margin_cosine,
+        score=rounded(seen.score_cosine),
+        margin=rounded(seen.margin_cosine),
         known_from=seen.known_cosine,
         unsure_from=seen.unsure_cosine,
         quality=seen.quality,

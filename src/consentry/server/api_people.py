@@ -11,8 +11,8 @@ from starlette.datastructures import FormData
 from consentry.clock import iso_utc
 from consentry.errors import ConsentInvalid, UsageError
 from consentry.gallery.calibration import load_calibration
+from consentry.gallery.rounding import rounded
 from consentry.gallery.verify import the_face, verify
-from consentry.ledger.entry import Event
 from consentry.people.consent import parse_consent
 from consentry.people.declaration import require_declared
 from consentry.people.enrol import enrol, require_enrolment_consent
@@ -83,7 +83,7 @@ class Withdrawn(BaseModel):
 
 
 class Compared(BaseModel):
-    """Whether two photos show one person. `score` is a cosine, no probability."""
+    """Whether two photos show one person, decided before `score` was rounded: a cosine, no probability."""
 
     match: bool
     score: float
@@ -94,7 +94,7 @@ class Compared(BaseModel):
 
 
 class Searched(BaseModel):
-    """Who among those enrolled a photo shows."""
+    """Who among those enrolled a photo shows, decided before `score` and `margin` were rounded."""
 
     decision: Outcome
     person: PersonOut | None
@@ -143,8 +143,11 @@ def withdraw_person(person_id: str, asking: Asking, behind: Behind) -> Withdrawn
 
 @routes.post("/verify", openapi_extra=_FORM)
 async def verify_photos(request: Request, asking: Asking, behind: Behind) -> Compared:
-    """Compare two photos, 1:1; nothing is kept. Form field: `photo`, twice. Needs no declaration."""
-    return await with_form(request, lambda form: _verify(form, behind))
+    """Compare two photos, 1:1. Form field: `photo`, twice. Needs no declaration.
+
+    Nothing of the photos is kept; that they were compared is logged.
+    """
+    return await with_form(request, lambda form: _verify(form, asking, behind))
 
 
 @routes.post("/identify", openapi_extra=_FORM)
@@ -165,11 +168,13 @@ def _enrol(form: FormData, asking: SignedIn, behind: Services) -> Enrolled:
         raise ConsentInvalid("the consent calls itself a demo", "Only `consentry demo` makes such a record")
     name = text_field(form, "name")
     require_enrolment_consent(behind.site, consent, name)
+    sent = photos(form, "photo", max_pixels=behind.settings.media.max_pixels)
+    behind.searches.begin(asking.user, "enrol", photos=len(sent))
     result = enrol(
         behind.site,
         behind.analyser,
         name=name,
-        photos=photos(form, "photo", max_pixels=behind.settings.media.max_pixels),
+        photos=sent,
         consent=consent,
         actor=asking.user.actor,
     )
@@ -181,15 +186,16 @@ def _enrol(form: FormData, asking: SignedIn, behind: Services) -> Enrolled:
     )
 
 
-def _verify(form: FormData, behind: Services) -> Compared:
+def _verify(form: FormData, asking: SignedIn, behind: Services) -> Compared:
     both = photos(form, "photo", max_pixels=behind.settings.media.max_pixels)
     if len(both) != 2:
         raise UsageError(f"{len(both)} photos were given, 2 are compared", "Send the field `photo` twice")
+    behind.searches.begin(asking.user, "verify", photos=2)
     faces = [the_face(behind.analyser, photo.bgr, photo.label) for photo in both]
     result = verify(faces[0], faces[1], load_calibration(behind.analyser.recogniser_sha256))
     return Compared(
         match=result.match,
-        score=result.score,
+        score=rounded(result.score),
         threshold=result.threshold,
         fmr_target=result.fmr_target,
         quality=result.quality,
@@ -203,21 +209,19 @@ def _identify(form: FormData, asking: SignedIn, behind: Services, purpose: str |
     sent = photos(form, "photo", max_pixels=behind.settings.media.max_pixels)
     if len(sent) != 1:
         raise UsageError(f"{len(sent)} photos were given, 1 is searched", "Send the field `photo` once")
+    behind.searches.begin(asking.user, "identify", photos=1, purpose=wanted)
     face = the_face(behind.analyser, sent[0].bgr, sent[0].label)
     sha256, now_unix_s = behind.analyser.recogniser_sha256, behind.clock.unix_s()
     references = gallery_snapshot(behind.site, purpose=wanted, recogniser_sha256=sha256, at_unix_s=now_unix_s)
-    gallery = Roster(references, place=ANYWHERE, calibration=load_calibration(sha256)).gallery
-    with behind.site.write() as session:
-        behind.site.log(
-            session, Event.SEARCH_MADE, actor=asking.user.actor, payload={"purpose": wanted, "photos": 1}
-        )
-    found = gallery.decide(face.template, frames=1, quality=face.quality, policy=behind.settings.recognition)
+    roster = Roster(references, place=ANYWHERE, calibration=load_calibration(sha256))
+    probe = roster.probes(face.template)
+    found = roster.gallery.decide(probe, frames=1, quality=face.quality, policy=behind.settings.recognition)
     known = show_person(behind.site, found.person_id, actor=asking.user.actor) if found.person_id else None
     return Searched(
         decision=found.outcome,
         person=_person(known) if known else None,
-        score=found.score,
-        margin=found.margin,
+        score=rounded(found.score),
+        margin=rounded(found.margin),
         threshold=found.threshold,
         reason=found.reason,
         references=found.references,

@@ -16,6 +16,7 @@ from consentry.errors import Unauthorised
 from consentry.ledger.entry import Event
 from consentry.people.site import Site
 from consentry.server.hub import Hub
+from consentry.server.searches import Searches
 from consentry.server.sessions import Sessions
 from consentry.server.users import User, Users
 from consentry.types import Picture
@@ -94,6 +95,7 @@ class Services:
     users: Users
     sessions: Sessions
     views: Views
+    searches: Searches
     analyser: PhotoAnalyser
     settings: Settings
     clock: Clock

@@ -1,22 +1,26 @@
-"""Erasures whose rows are gone but whose database file has not been rewritten yet."""
+"""Erasures and changes of the template key that are done but whose database file is not rewritten yet."""
 
 from __future__ import annotations
 
 from sqlalchemy import func, select, update
 
 from consentry.store.database import Database
-from consentry.store.schema import TombstoneRow
+from consentry.store.schema import TemplateRotationRow, TombstoneRow
+
+_TABLES = (TombstoneRow, TemplateRotationRow)
 
 
 def is_compaction_pending(database: Database) -> bool:
-    """Whether an erasure was interrupted before the file was rewritten."""
+    """Whether one was interrupted before the file was rewritten."""
     with database.read() as session:
-        pending = select(func.count()).where(TombstoneRow.compacted_unix_ms.is_(None))
-        return session.execute(pending).scalar_one() > 0
+        return any(
+            session.execute(select(func.count()).where(table.compacted_unix_ms.is_(None))).scalar_one() > 0
+            for table in _TABLES
+        )
 
 
 def finish_erasures(database: Database, now_unix_ms: int) -> None:
-    """Rewrite the file without the erased rows and note on each tombstone that this was done.
+    """Rewrite the file without what was deleted or replaced, and note that this was done.
 
     Raises:
         EnvironmentLack: another process keeps an old view open.
@@ -24,8 +28,7 @@ def finish_erasures(database: Database, now_unix_ms: int) -> None:
     """
     database.compact()
     with database.write() as session:
-        session.execute(
-            update(TombstoneRow)
-            .where(TombstoneRow.compacted_unix_ms.is_(None))
-            .values(compacted_unix_ms=now_unix_ms)
-        )
+        for table in _TABLES:
+            session.execute(
+                update(table).where(table.compacted_unix_ms.is_(None)).values(compacted_unix_ms=now_unix_ms)
+            )

@@ -128,7 +128,7 @@ class PhotoRow(Base):
 
 
 class TemplateRow(Base):
-    """A reference template: little-endian float32 values, sealed with the person's key."""
+    """A reference template under the keyed rotation, sealed with the person's key."""
 
     __tablename__ = "template"
 
@@ -140,8 +140,9 @@ class TemplateRow(Base):
     #: Quality of the face it was made from, in [0, 1].
     quality: Mapped[float]
     added_unix_ms: Mapped[int] = mapped_column(BigInteger)
+    #: 512 little-endian numbers: float64 under a rotation, float32 as the recogniser made it under none.
     sealed_template: Mapped[bytes]
-    #: Version of the keyed rotation it is under; 0: none (schema 1).
+    #: Version of the keyed rotation it is under; 0: none (schema 1), turned at the next opening.
     rotation_version: Mapped[int] = mapped_column(Integer, server_default="0")
 
 
@@ -154,6 +155,8 @@ class TemplateRotationRow(Base):
     made_unix_ms: Mapped[int] = mapped_column(BigInteger)
     #: 32-byte seed of the orthogonal matrix, under the site key.
     sealed_seed: Mapped[bytes]
+    #: When the database file was rewritten without what was under the one before; null: still to be done.
+    compacted_unix_ms: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class ReceiptRow(Base):

@@ -144,6 +144,7 @@ CREATE TABLE template_rotation (
   version INTEGER NOT NULL,
   made_unix_ms BIGINT NOT NULL,
   sealed_seed BLOB NOT NULL,
+  compacted_unix_ms BIGINT,
   CONSTRAINT pk_template_rotation PRIMARY KEY (version)
 );
 
@@ -290,7 +291,7 @@ CREATE TABLE confirmation (
   CONSTRAINT uq_confirmation_sighting_id_user_id UNIQUE (sighting_id, user_id)
 );
 
--- A reference template: little-endian float32 values, sealed with the person's key.
+-- A reference template under the keyed rotation, sealed with the person's key.
 CREATE TABLE template (
   id TEXT NOT NULL,
   person_id TEXT NOT NULL,

@@ -22,6 +22,7 @@ from consentry.server.guard import COOKIE
 from consentry.server.hub import Hub
 from consentry.server.pages import OneTimeLink
 from consentry.server.run import address_of, listening
+from consentry.server.searches import Searches
 from consentry.server.services import Services, SharedAnalyser, Views
 from consentry.server.sessions import Sessions
 from consentry.server.users import Users
@@ -130,6 +131,7 @@ def running(
             users=users,
             sessions=sessions,
             views=Views(site),
+            searches=Searches(site, clock, Settings().server.searches_per_minute),
             analyser=SharedAnalyser(lambda: analyser or FakeAnalyser()),
             settings=Settings(),
             clock=clock,

@@ -30,6 +30,7 @@ def _person_tables() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("made_unix_ms", sa.BigInteger(), nullable=False),
         sa.Column("sealed_seed", sa.LargeBinary(), nullable=False),
+        sa.Column("compacted_unix_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("version", name="pk_template_rotation"),
     )
     op.create_table(
