@@ -106,6 +106,24 @@ def sign_note(text: str, name: str, key: Ed25519PrivateKey) -> str:
     return f"{text}\n{_SIGNATURE_START}{name} {signature}\n"
 
 
+def sign_statement(kind: str, statement: bytes, key: Ed25519PrivateKey) -> bytes:
+    """An Ed25519 signature on something that is no note. A note has no NUL, so neither passes for the other.
+
+    Args:
+        kind: What is signed; a signature of one kind is none of another.
+    """
+    return key.sign(kind.encode() + b"\x00" + statement)
+
+
+def verify_statement(kind: str, statement: bytes, signature: bytes, key: VerifierKey) -> bool:
+    """Whether `sign_statement` made this signature with the private half of `key`."""
+    try:
+        key.public.verify(signature, kind.encode() + b"\x00" + statement)
+    except InvalidSignature:
+        return False
+    return True
+
+
 def open_note(note: str, key: VerifierKey) -> str:
     """The text of `note`, once `key`'s signature on it has been found and verified.
 

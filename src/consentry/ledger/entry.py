@@ -66,6 +66,7 @@ class Event(StrEnum):
     SIGHTING_CONFIRMED = "sighting.confirmed"
     ACTION_TAKEN = "action.taken"
     BULK_EXPORTED = "bulk.exported"
+    SIGHTINGS_EXPIRED = "sightings.expired"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, column, delete, func, insert, select, table, update
 
 from consentry.errors import LedgerBroken, NotFound
-from consentry.ledger.checkpoint import Checkpoint, VerifierKey, open_note, sign_note
+from consentry.ledger.checkpoint import Checkpoint, VerifierKey, open_note, sign_note, sign_statement
 from consentry.ledger.entry import Entry, Event, Payload, canonical_payload, commitment
 from consentry.ledger.tree import (
     Frontier,
@@ -245,6 +245,10 @@ class Ledger:
         if not verify_inclusion(leaf_hash(leaf), seq, head.size, path, head.root):
             raise LedgerBroken(f"entry {seq} does not lead to the signed checkpoint", _SEE_DOCS)
         return InclusionProof(leaf, seq, head.size, tuple(path), note)
+
+    def sign(self, kind: str, statement: bytes) -> bytes:
+        """This log's signature on something of `kind` that is no checkpoint: see `sign_statement`."""
+        return sign_statement(kind, statement, self._key)
 
     def _sign(self, frontier: Frontier) -> str:
         text = Checkpoint(self.origin, frontier.size, frontier.root()).text()
