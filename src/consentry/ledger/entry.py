@@ -77,7 +77,7 @@ class Entry:
         seq: Position in the tree, from 0.
         time_unix_ms: When it happened, milliseconds since 1970 UTC.
         event: A value of `Event`.
-        actor: Who did it: `cli:NAME` or a user of the server.
+        actor: Who did it: `cli:` and a user number, `user:` and an id, or `consentry`. Never a name.
         subject_pseudonym: HMAC under the key of the person it is about, hexadecimal; None if about nobody.
         payload_commitment: SHA-256 of salt and payload, hexadecimal.
     """

@@ -9,7 +9,6 @@ test holds the two together.
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from sqlalchemy import Connection, column, delete, func, insert, select, table, 
 from consentry.errors import LedgerBroken, NotFound
 from consentry.ledger.checkpoint import Checkpoint, VerifierKey, open_note, sign_note, sign_statement
 from consentry.ledger.entry import Entry, Event, Payload, canonical_payload, commitment
+from consentry.ledger.proof import Proof
 from consentry.ledger.tree import (
     Frontier,
     consistency_proof,
@@ -84,8 +84,7 @@ class InclusionProof:
 
     def text(self) -> str:
         """The proof in the form of C2SP `tlog-proof`, version 1; the leaf goes with it separately."""
-        hashes = "".join(f"{base64.b64encode(sibling).decode()}\n" for sibling in self.path)
-        return f"c2sp.org/tlog-proof@v1\nindex {self.index}\n{hashes}\n{self.checkpoint}"
+        return Proof(self.index, self.path, self.checkpoint).text()
 
 
 class Ledger:
