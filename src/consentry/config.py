@@ -93,6 +93,30 @@ class Server(BaseModel):
         le=600,
         description="Comparisons of faces a user may ask for in a minute, enrolling too.",
     )
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$",
+        description="Where people reach this server, for the personal links on receipts; empty: a path only.",
+    )
+
+
+class Retention(BaseModel):
+    """How long something is kept at most."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    last_seen_days: int = Field(
+        365,
+        ge=1,
+        le=1096,
+        description="Days after which someone who was not seen is erased; 3 years at most.",
+    )
+    sightings_days: int = Field(
+        30, ge=1, le=1096, description="Days after which the record of a sighting is deleted."
+    )
+
+
+DEFAULT_RETENTION = Retention()
 
 
 class Media(BaseModel):
@@ -119,6 +143,7 @@ class Settings(BaseSettings):
     redaction: Redaction = Field(default_factory=Redaction)
     server: Server = Field(default_factory=Server)
     media: Media = Field(default_factory=Media)
+    retention: Retention = Field(default_factory=Retention)
 
     @classmethod
     def settings_customise_sources(

@@ -37,6 +37,8 @@ class Kind(StrEnum):
     TEMPLATE = "template"
     ROTATION_SEED = "rotation-seed"
     PHOTO = "photo"
+    REFUSAL = "refusal"
+    RECEIPT = "receipt"
 
 
 class SealingKey:

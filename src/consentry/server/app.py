@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 import consentry
-from consentry.server import api_keys, api_live, api_people, api_session, api_site
+from consentry.server import api_consents, api_keys, api_live, api_people, api_session, api_site
 from consentry.server.guard import Guard
 from consentry.server.pages import OneTimeLink, login_routes
 from consentry.server.problems import handle_problems
@@ -50,7 +50,13 @@ def _api() -> FastAPI:
     handle_problems(api)
     api.include_router(api_session.open_routes)
     closed = [Depends(signed_in)]  # behind the guard, a second lock
-    topics = (api_session.closed_routes, api_live.routes, api_people.routes, api_keys.routes, api_site.routes)
-    for routes in topics:
+    for routes in (
+        api_session.closed_routes,
+        api_live.routes,
+        api_people.routes,
+        api_consents.routes,
+        api_keys.routes,
+        api_site.routes,
+    ):
         api.include_router(routes, dependencies=closed)
     return api
