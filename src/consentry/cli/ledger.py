@@ -7,14 +7,19 @@ from typing import Annotated
 
 import typer
 
+from consentry.cli import ledger_witness
 from consentry.cli.options import DataDir, JsonOut, data_dir, print_json
 from consentry.clock import SystemClock
-from consentry.errors import UsageError
+from consentry.errors import UsageError, WitnessRefused
 from consentry.ledger.checkpoint import Checkpoint, VerifierKey, open_note
+from consentry.ledger.log import LedgerState
 from consentry.ledger.proof import parse_proof, verify_proof
+from consentry.ledger.recompute import SEE_DOCS
 from consentry.people.site import Site
+from consentry.people.witnesses import witness_refusals
 
 app = typer.Typer(help="The log of every sensitive act, which cannot be rewritten unnoticed.")
+app.add_typer(ledger_witness.app, name="witness")
 
 
 @app.command("verify")
@@ -31,6 +36,15 @@ def verify_command(
     with Site.open(data_dir(data), clock=SystemClock()) as site, site.read() as session:
         state = site.ledger.verify(session.connection())
         old = None if old_note is None else site.ledger.verify_extends(session.connection(), old_note)
+        refusals = witness_refusals(site)
+    _report_verified(state, old, against, refusals, json_out=json_out)
+    if refusals:
+        raise WitnessRefused("; ".join(refusals), SEE_DOCS)
+
+
+def _report_verified(
+    state: LedgerState, old: Checkpoint | None, against: Path | None, refusals: list[str], *, json_out: bool
+) -> None:
     if json_out:
         print_json(
             {
@@ -39,12 +53,13 @@ def verify_command(
                 "payloads_kept": state.payloads_kept,
                 "payloads_erased": state.payloads_erased,
                 "extends_size": None if old is None else old.size,
+                "witness_refusals": refusals,
             }
         )
         return
     typer.echo(
         f"The ledger verifies: {state.size} entries, root {state.root.hex()}, "
-        f"{state.payloads_erased} payload(s) erased by withdrawals."
+        f"{state.payloads_erased} payload(s) erased by withdrawals and agreed deletions."
     )
     if old is not None:
         typer.echo(f"It still begins with the {old.size} entries of {against}.")

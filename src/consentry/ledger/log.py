@@ -280,7 +280,8 @@ class Ledger:
         head = self.signed_head(connection)
         tree = self.tree(connection, head.size)
         proof = tree.consistency_proof(old_size)
-        if not verify_consistency(old_size, tree.root(old_size), head.size, head.root, proof):
+        right = verify_consistency(old_size, tree.root(old_size), head.size, head.root, proof)
+        if tree.root() != head.root or not right:
             raise LedgerBroken("the tiles of the ledger do not lead to the signed checkpoint", SEE_DOCS)
         return proof
 

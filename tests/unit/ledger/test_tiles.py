@@ -95,14 +95,14 @@ def test_every_consistency_proof_up_to_64() -> None:
             assert tree.root(old) == frontier_of(LEAVES[:old]).root()
 
 
-@pytest.mark.parametrize("size", [255, 256, 257, 511, 512, 700, 65_535, 65_536, 65_537, 70_000])
+@pytest.mark.parametrize("size", [255, 256, 257, 511, 512, 700, 65_537])
 def test_proofs_across_tiles_and_levels(size: int) -> None:
     tree, chance = _tree(size), random.Random(size)
     root = tree.root()
     assert root == frontier_of(LEAVES[:size]).root()
-    for index in [0, size - 1, *(chance.randrange(size) for _ in range(20))]:
+    for index in [0, size - 1, *(chance.randrange(size) for _ in range(9))]:
         assert verify_inclusion(LEAVES[index], index, size, tree.inclusion_proof(index), root)
-    for old in [1, size - 1, TILE_HASHES - 1, *(chance.randrange(1, size) for _ in range(8))]:
+    for old in [1, TILE_HASHES - 1, chance.randrange(1, size), size - 1]:
         old_root = frontier_of(LEAVES[:old]).root()
         assert verify_consistency(old, old_root, size, root, tree.consistency_proof(old))
 
