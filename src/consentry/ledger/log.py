@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
@@ -288,10 +289,7 @@ class Ledger:
     def tree(self, connection: Connection, size: int) -> TiledTree:
         """The tree over the first `size` entries, as the stored tiles have it; nothing is verified."""
 
-        def fetch(level: int, index: int) -> bytes | None:
-            return _tile(connection, level, index)
-
-        return TiledTree(size, fetch)
+        return TiledTree(size, partial(stored_tile, connection))
 
     def lacks_tiles(self, connection: Connection) -> bool:
         """Whether this log is from before there were tiles."""
@@ -362,7 +360,7 @@ def _extend_tiles(connection: Connection, size: int, leaf: bytes) -> None:
         index, offset = divmod(position, TILE_HASHES)
         hashes = joined
         if offset:
-            before = _tile(connection, level, index)
+            before = stored_tile(connection, level, index)
             if before is None or len(before) != offset * HASH_BYTES:
                 raise LedgerBroken("the tiles of the ledger do not fit its head", SEE_DOCS)
             hashes = before + joined
@@ -374,6 +372,7 @@ def _extend_tiles(connection: Connection, size: int, leaf: bytes) -> None:
         level, position, joined = level + 1, index, Tile(level, index, hashes).root()
 
 
-def _tile(connection: Connection, level: int, index: int) -> bytes | None:
+def stored_tile(connection: Connection, level: int, index: int) -> bytes | None:
+    """The hashes of a tile as they are stored, one after the other; None if there is no such tile."""
     found = connection.execute(_READ_TILE, {"at_level": level, "at_index": index}).scalar_one_or_none()
     return None if found is None else bytes(found)

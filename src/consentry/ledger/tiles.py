@@ -6,6 +6,7 @@ Nothing here reads or writes anything.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from consentry.ledger.tree import (
 TILE_HASHES = 256
 _HEIGHT = 8  # of the tree within a tile
 _MIN_DIGITS = 3
+_PATH = re.compile(r"(?P<index>(x[0-9]{3}/){0,4}[0-9]{3})(\.p/(?P<width>[0-9]{1,3}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,17 @@ def tile_path(level: str, index: int, width: int) -> str:
         groups.insert(0, f"x{index % 1000:0{_MIN_DIGITS}}")
     partial = "" if width == TILE_HASHES else f".p/{width}"
     return f"tile/{level}/{'/'.join(groups)}{partial}"
+
+
+def parse_tile_path(path: str) -> tuple[int, int] | None:
+    """Index and width of the tile at `x001/x234/067` or `067.p/5`; None where the specification puts none."""
+    found = _PATH.fullmatch(path)
+    if found is None:
+        return None
+    index = int(found["index"].replace("/", "").replace("x", ""))
+    width = int(found["width"] or TILE_HASHES)
+    is_one = 0 < width <= TILE_HASHES and tile_path("0", index, width) == f"tile/0/{path}"
+    return (index, width) if is_one else None
 
 
 def tile_shapes(size: int) -> Iterator[tuple[int, int, int]]:
