@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 import rfc8785
@@ -91,7 +91,10 @@ class Entry:
 
     def leaf(self) -> bytes:
         """The canonical JSON (RFC 8785) of all attributes."""
-        return rfc8785.dumps(asdict(self))
+        return rfc8785.dumps({name: getattr(self, name) for name in _FIELDS})
+
+
+_FIELDS = tuple(field.name for field in fields(Entry))
 
 
 def canonical_payload(payload: Payload) -> str:

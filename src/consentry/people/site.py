@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from consentry.clock import Clock
-from consentry.errors import DataDamaged, NotFound, SiteKeyMissing
+from consentry.errors import DataDamaged, LedgerBroken, NotFound, SiteKeyMissing
 from consentry.gallery.rotation import Rotation
 from consentry.ledger.entry import Entry, Event, Payload
 from consentry.ledger.log import Ledger
@@ -80,7 +80,7 @@ class Site:
 
         Finishes what a killed process left: removes blobs that no row names, and rewrites the database if
         someone's erasure, or a change of the template key, got no further than the rows. Templates that
-        schema 1 kept are brought under the rotation.
+        schema 1 kept are brought under the rotation, and its ledger is cut into tiles.
 
         Raises:
             NotFound: there is no installation and `create` is not set.
@@ -100,10 +100,20 @@ class Site:
             site = cls(data_dir, database, clock)
             remove_strays(database, site.blobs)
             site._protect_templates()
+            site._ensure_tiles()
             if is_compaction_pending(database):
                 finish_erasures(database, site.now_unix_ms())
             undo.pop_all()
         return site
+
+    def _ensure_tiles(self) -> None:
+        """Cut the ledger of an older version into tiles; one that is broken is left for `verify` to tell."""
+        with self.read() as session:
+            if not self.ledger.lacks_tiles(session.connection()):
+                return
+        with suppress(LedgerBroken), self.write() as session:
+            if self.ledger.lacks_tiles(session.connection()):
+                self.ledger.build_tiles(session.connection())
 
     def close(self) -> None:
         """Close the database; a second call does nothing."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 import consentry
-from consentry.server import api_consents, api_keys, api_live, api_people, api_session, api_site
+from consentry.server import (
+    api_consents,
+    api_keys,
+    api_ledger,
+    api_live,
+    api_people,
+    api_session,
+    api_site,
+)
 from consentry.server.guard import Guard
 from consentry.server.pages import OneTimeLink, login_routes
 from consentry.server.problems import handle_problems
@@ -33,6 +41,7 @@ def create_app(services: Services, *, demo_link: OneTimeLink | None = None) -> F
     app.state.demo_link = demo_link
     handle_problems(app)
     app.include_router(login_routes)
+    app.include_router(api_ledger.open_routes)
     app.mount(API_PATH, api)
     app.add_middleware(Guard, sessions=services.sessions)
     return app
@@ -57,6 +66,7 @@ def _api() -> FastAPI:
         api_consents.routes,
         api_keys.routes,
         api_site.routes,
+        api_ledger.routes,
     ):
         api.include_router(routes, dependencies=closed)
     return api

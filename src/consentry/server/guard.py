@@ -29,9 +29,13 @@ OPEN = frozenset(
         ("GET", "/login"),
         ("POST", "/login"),
         ("GET", "/demo-login"),
+        ("GET", "/ledger/checkpoint"),
     }
 )
 """Method and path of everything that needs no session. `/demo-login` exists only in a demo."""
+
+OPEN_BELOW = ("GET", "/ledger/tile/")
+"""Method and beginning of the paths that need none either: hashes of the ledger's tree."""
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _STATIC = "/_nicegui/"
@@ -83,7 +87,7 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers, user: str | None) -> ConsentryError | None:
         method = scope.get("method", "GET")
-        if user is None and (scope["type"], method, scope["path"]) not in {("http", *one) for one in OPEN}:
+        if user is None and not (scope["type"] == "http" and is_open(method, scope["path"])):
             return Unauthorised("this needs a session", "Sign in at /login or POST /api/v1/session")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != headers.get("host"):
@@ -96,6 +100,12 @@ class Guard:
         if method not in _SAFE:
             return _body_refusal(headers, MOST_BODY_BYTES if user is not None else MOST_OPEN_BODY_BYTES)
         return None
+
+
+def is_open(method: str, path: str) -> bool:
+    """Whether this needs no session."""
+    below, beginning = OPEN_BELOW
+    return (method, path) in OPEN or (method == below and path.startswith(beginning))
 
 
 def _body_refusal(headers: Headers, most_bytes: int) -> ConsentryError | None:
