@@ -87,6 +87,23 @@ class Server(BaseModel):
 
     host: str = Field("127.0.0.1", description="Address to listen on; loopback unless you change it.")
     port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
+    public_url: str = Field(
+        "",
+        description="Where people reach the public pages, such as https://cameras.example.org; "
+        "empty: http://host:port.",
+        pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$",
+    )
+
+
+class Retention(BaseModel):
+    """How long things are kept."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    last_seen_days: int = Field(
+        365, ge=1, le=1096, description="Days after a person was last seen until they are erased, at most."
+    )
+    sightings_days: int = Field(30, ge=1, le=1096, description="Days until a sighting is deleted.")
 
 
 class Media(BaseModel):
@@ -113,6 +130,7 @@ class Settings(BaseSettings):
     redaction: Redaction = Field(default_factory=Redaction)
     server: Server = Field(default_factory=Server)
     media: Media = Field(default_factory=Media)
+    retention: Retention = Field(default_factory=Retention)
 
     @classmethod
     def settings_customise_sources(

@@ -73,6 +73,21 @@ def probe(url: str, *, settings: Media, clock: Clock) -> SourceInfo:
         return source.info
 
 
+def check_address(url: str) -> None:
+    """Let pass what `open_source` could open over the network or from a webcam; touches nothing.
+
+    Raises:
+        UsageError: `url` is of another form. The message does not repeat it.
+    """
+    scheme = url.partition(":")[0].lower()
+    if scheme in ("rtsp", "rtsps", "http", "https"):
+        _network_name(url)
+    elif re.fullmatch(r"webcam:[0-9]{1,3}", url) is None:
+        raise UsageError(
+            "that is no address of a camera", "Give rtsp://, rtsps://, http:// or https://, or webcam:0"
+        )
+
+
 def _network_name(url: str) -> str:
     """`url` without credentials.
 

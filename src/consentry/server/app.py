@@ -5,11 +5,12 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 import consentry
-from consentry.server import api_live, api_people, api_session, api_site
+from consentry.server import api_cameras, api_live, api_people, api_session, api_site, public_pages
 from consentry.server.guard import Guard
 from consentry.server.pages import OneTimeLink, login_routes
 from consentry.server.problems import handle_problems
 from consentry.server.services import Services, signed_in
+from consentry.server.setup_page import setup_routes
 
 API_PATH = "/api/v1"
 
@@ -33,6 +34,8 @@ def create_app(services: Services, *, demo_link: OneTimeLink | None = None) -> F
     app.state.demo_link = demo_link
     handle_problems(app)
     app.include_router(login_routes)
+    app.include_router(setup_routes)
+    app.include_router(public_pages.public_pages)
     app.mount(API_PATH, api)
     app.add_middleware(Guard, sessions=services.sessions)
     return app
@@ -49,7 +52,14 @@ def _api() -> FastAPI:
     )
     handle_problems(api)
     api.include_router(api_session.open_routes)
+    api.include_router(public_pages.open_routes)
     closed = [Depends(signed_in)]  # behind the guard, a second lock
-    for routes in (api_session.closed_routes, api_live.routes, api_people.routes, api_site.routes):
+    for routes in (
+        api_session.closed_routes,
+        api_live.routes,
+        api_cameras.routes,
+        api_people.routes,
+        api_site.routes,
+    ):
         api.include_router(routes, dependencies=closed)
     return api

@@ -29,6 +29,10 @@ OPEN = frozenset(
         ("GET", "/login"),
         ("POST", "/login"),
         ("GET", "/demo-login"),
+        ("GET", "/transparency"),
+        ("GET", "/policy"),
+        ("GET", "/api/v1/transparency"),
+        ("GET", "/api/v1/policy"),
     }
 )
 """Method and path of everything that needs no session. `/demo-login` exists only in a demo."""
