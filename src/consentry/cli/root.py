@@ -10,7 +10,21 @@ import typer
 from rich.console import Console
 
 import consentry
-from consentry.cli import bench, camera, check, declare, demo, doctor, ledger, models, person, serve
+from consentry.cli import (
+    bench,
+    camera,
+    check,
+    declare,
+    demo,
+    doctor,
+    dpia,
+    ledger,
+    models,
+    notice,
+    person,
+    request,
+    serve,
+)
 from consentry.cli import redact as redact_command
 from consentry.cli import verify as verify_command
 from consentry.cli import watch as watch_command
@@ -50,6 +64,9 @@ app.add_typer(person.app, name="person")
 app.command("watch")(watch_command.watch)
 app.command("verify")(verify_command.verify)
 app.add_typer(camera.app, name="camera")
+app.command("notice")(notice.notice)
+app.add_typer(dpia.app, name="dpia")
+app.add_typer(request.app, name="request")
 app.command("redact")(redact_command.redact)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(bench.app, name="bench")

@@ -14,10 +14,11 @@ from consentry.cli.engines import engines
 from consentry.cli.options import DataDir, data_dir
 from consentry.clock import SystemClock
 from consentry.config import load_settings
-from consentry.errors import UsageError
+from consentry.errors import NotDeclared, UsageError
 from consentry.gallery.calibration import load_calibration
 from consentry.ledger.entry import Event
 from consentry.media import open_source
+from consentry.people.cameras import find_camera, why_overdue
 from consentry.people.consent import Place
 from consentry.people.declaration import require_declared
 from consentry.people.roster import gallery_snapshot
@@ -38,7 +39,9 @@ def watch(
     max_seconds: Annotated[
         float | None, typer.Option(min=0.0, help="Stop after this many seconds of the source.")
     ] = None,
-    camera: Annotated[str, typer.Option(help="Name of the camera in records and consents.")] = "watch",
+    camera: Annotated[
+        str, typer.Option(help="Name of the camera in records and consents; of the inventory if it is there.")
+    ] = "watch",
     purpose: Annotated[
         str | None, typer.Option(help="Declared purpose to recognise for; the first declared by default.")
     ] = None,
@@ -52,11 +55,18 @@ def watch(
     loaded = engines(settings.vision)
     calibration = load_calibration(loaded.recogniser.sha256)
     with Site.open(folder, clock=clock) as site:
+        known = find_camera(site, camera)
+        if known is not None and (overdue := why_overdue(known, site.today())):
+            raise NotDeclared(
+                f"camera “{camera}” may not recognise anyone: {overdue}",
+                "Look at it again with `consentry camera review`",
+            )
         wanted = purpose or require_declared(site).declaration.purposes[0]
         references = gallery_snapshot(
             site, purpose=wanted, recogniser_sha256=loaded.recogniser.sha256, at_unix_s=clock.unix_s()
         )
-        roster = Roster(references, place=Place(camera), calibration=calibration)
+        place = Place(camera, known.zone if known is not None else None)
+        roster = Roster(references, place=place, calibration=calibration)
         with site.write() as session:
             site.log(
                 session,

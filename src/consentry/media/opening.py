@@ -24,6 +24,7 @@ from consentry.media.source import Source, SourceInfo
 from consentry.media.stills import StillSource, photos_in
 from consentry.types import redact_url
 
+NETWORK_SCHEMES = frozenset({"rtsp", "rtsps", "http", "https"})
 RAW_MJPEG_SUFFIXES = frozenset({".mjpeg", ".mjpg"})
 _PLAIN = re.compile(r"[^@\s\0]+@?[^@\s\0]+")
 
@@ -79,8 +80,7 @@ def check_address(url: str) -> None:
     Raises:
         UsageError: `url` is of another form. The message does not repeat it.
     """
-    scheme = url.partition(":")[0].lower()
-    if scheme in ("rtsp", "rtsps", "http", "https"):
+    if url.partition(":")[0].lower() in NETWORK_SCHEMES:
         _network_name(url)
     elif re.fullmatch(r"webcam:[0-9]{1,3}", url) is None:
         raise UsageError(

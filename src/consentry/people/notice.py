@@ -42,12 +42,12 @@ def print_notice(
         camera: Name of the one it is for; None for all.
 
     Raises:
-        NotDeclared: there is nothing to state yet.
+        NotDeclared: there is nothing to state yet, or the camera's purpose is not declared.
         NotFound: there is no such camera.
         EnvironmentLack: it cannot be typeset.
     """
-    declared = require_declared(site)
     found = _camera(site, camera) if camera is not None else None
+    declared = require_declared(site, found.purpose if found is not None else None)
     made = _typeset(declared.declaration, public_address(settings), found, form)
     with site.write() as session:
         site.log(

@@ -5,7 +5,15 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 import consentry
-from consentry.server import api_cameras, api_live, api_people, api_session, api_site, public_pages
+from consentry.server import (
+    api_accounting,
+    api_cameras,
+    api_live,
+    api_people,
+    api_session,
+    api_site,
+    public_pages,
+)
 from consentry.server.guard import Guard
 from consentry.server.pages import OneTimeLink, login_routes
 from consentry.server.problems import handle_problems
@@ -60,6 +68,7 @@ def _api() -> FastAPI:
         api_cameras.routes,
         api_people.routes,
         api_site.routes,
+        api_accounting.routes,
     ):
         api.include_router(routes, dependencies=closed)
     return api
