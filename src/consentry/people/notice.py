@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from datetime import UTC, datetime
 from importlib import resources
 from typing import Literal
 
@@ -14,12 +15,13 @@ from consentry.config import Settings
 from consentry.errors import NotFound
 from consentry.ledger.entry import Event
 from consentry.people.cameras import Camera, find_camera
-from consentry.people.declaration import Declaration, require_declared
+from consentry.people.declaration import Declared, require_declared
 from consentry.people.printing import typeset
 from consentry.people.site import Site
 
 NoticeForm = Literal["pdf", "svg"]
 PUBLIC_PAGE = "/transparency"
+_MS_PER_S = 1000
 
 
 def public_address(settings: Settings) -> str:
@@ -48,7 +50,7 @@ def print_notice(
     """
     found = _camera(site, camera) if camera is not None else None
     declared = require_declared(site, found.purpose if found is not None else None)
-    made = _typeset(declared.declaration, public_address(settings), found, form)
+    made = _typeset(declared, public_address(settings), found, form)
     with site.write() as session:
         site.log(
             session,
@@ -59,7 +61,8 @@ def print_notice(
     return made
 
 
-def _typeset(declaration: Declaration, address: str, camera: Camera | None, form: NoticeForm) -> bytes:
+def _typeset(declared: Declared, address: str, camera: Camera | None, form: NoticeForm) -> bytes:
+    declaration = declared.declaration
     content = {
         "purposes": [camera.purpose] if camera is not None else list(declaration.purposes),
         "controller": declaration.controller,
@@ -72,10 +75,11 @@ def _typeset(declaration: Declaration, address: str, camera: Camera | None, form
     }
     source = resources.files("consentry.people").joinpath("typesetting", "notice.typ").read_bytes()
     inputs = {"content": json.dumps(content), "qr": _qr_svg(address), "height": "a4"}
-    due = declaration.review_due_on  # a date that is the same each time it is printed
-    pages = typeset(source, inputs, form=form, made_on=due)
+    # the day of the declaration, so that it is the same each time it is printed
+    made_on = datetime.fromtimestamp(declared.made_unix_ms / _MS_PER_S, UTC).date()
+    pages = typeset(source, inputs, form=form, made_on=made_on)
     if len(pages) > 1:
-        pages = typeset(source, inputs | {"height": "auto"}, form=form, made_on=due)
+        pages = typeset(source, inputs | {"height": "auto"}, form=form, made_on=made_on)
     return pages[0]
 
 
