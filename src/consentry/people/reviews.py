@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from consentry.ledger.entry import Event, Payload
-from consentry.people.cameras import list_cameras, why_overdue
-from consentry.people.declaration import current_declaration
+from consentry.people.cameras import Camera, list_cameras, why_overdue
+from consentry.people.declaration import Declared, current_declaration
 from consentry.people.site import Site
+
+_DAY_S = 86_400.0
 
 
 def note_overdue(site: Site, *, actor: str) -> None:
@@ -19,6 +23,15 @@ def note_overdue(site: Site, *, actor: str) -> None:
     if declared is not None and today > declared.declaration.review_due_on:
         due = declared.declaration.review_due_on.isoformat()
         _note(site, Event.SITE_REVIEW_DUE, {"review_due_on": due}, actor)
+
+
+def reviewed_until_unix_s(declared: Declared, camera: Camera | None) -> float:
+    """The first moment at which the review of a declaration, or of a camera, is overdue."""
+    days = [declared.declaration.review_due_on]
+    if camera is not None and camera.review_due_on is not None:
+        days.append(camera.review_due_on)
+    last = min(days)
+    return datetime(last.year, last.month, last.day, tzinfo=UTC).timestamp() + _DAY_S
 
 
 def _note(site: Site, event: Event, payload: Payload, actor: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,8 @@ from consentry.people.cameras import (
     review_camera,
     why_overdue,
 )
-from consentry.people.reviews import note_overdue
+from consentry.people.declaration import require_declared
+from consentry.people.reviews import note_overdue, reviewed_until_unix_s
 from consentry.people.site import Site
 
 URL = "rtsp://admin:hunter2@192.0.2.5/"
@@ -99,3 +100,12 @@ def test_what_is_overdue_is_logged_once_for_each_day_missed(tmp_path: Path) -> N
         note_overdue(site, actor=ACTOR)
         assert len(_events(site, "camera.overdue")) == 2
         assert len(_events(site, "site.review_due")) == 1
+
+
+def test_a_watch_may_go_on_to_the_end_of_the_first_day_of_review(tmp_path: Path) -> None:
+    with opened(tmp_path, declared=True) as site:
+        declared = require_declared(site)
+    year_s = reviewed_until_unix_s(declared, None)
+    assert datetime.fromtimestamp(year_s, UTC).isoformat() == "2028-01-16T00:00:00+00:00"
+    half_s = reviewed_until_unix_s(declared, _camera(DUE))
+    assert datetime.fromtimestamp(half_s, UTC).date() == DUE + timedelta(days=1)
