@@ -95,8 +95,9 @@ class Server(BaseModel):
     )
     public_url: str = Field(
         "",
-        pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$",
-        description="Where people reach this server, for the personal links on receipts; empty: a path only.",
+        pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$",
+        description="Where people reach this server, such as https://cameras.example.org, for links and QR "
+        "codes; empty: http://host:port.",
     )
 
 

@@ -2,7 +2,8 @@
 
     ConsentryError                     exit  HTTP
     ├── UsageError                      2    400   the caller asked for something that cannot be done
-    │   └── BadConfig                   2    400   a setting is unknown or out of range
+    │   ├── BadConfig                   2    400   a setting is unknown or out of range
+    │   └── FieldsInvalid               2    422   fields of a document are missing or malformed
     ├── EnvironmentLack                 3    503   this machine or installation lacks something
     │   ├── ModelMissing                3    503   weights not pulled yet
     │   ├── ModelCorrupt                3    503   weights differ from their pinned hash
@@ -42,7 +43,8 @@ credentials: `consentry.types.redact_url` is applied to each URL before it gets 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class ConsentryError(Exception):
@@ -61,7 +63,7 @@ class ConsentryError(Exception):
         self.mend = mend.strip().replace("\n", " ")
         super().__init__(f"{self.cause}. {self.mend}" if self.mend else self.cause)
 
-    def __reduce__(self) -> tuple[type[ConsentryError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[ConsentryError], tuple[Any, ...]]:
         """Errors cross from workers to the hub: rebuild from both parts."""
         return type(self), (self.cause, self.mend)
 
@@ -75,6 +77,26 @@ class UsageError(ConsentryError):
 
 class BadConfig(UsageError):
     """A setting is unknown or out of range."""
+
+
+class FieldsInvalid(UsageError):
+    """Fields of a document are missing, unknown or malformed.
+
+    Args:
+        document: What it is, such as `the declaration`.
+        problems: By field, what is wrong with it.
+        mend: As for every error.
+    """
+
+    http_status = 422
+
+    def __init__(self, document: str, problems: Mapping[str, str], mend: str) -> None:
+        self.document, self.problems = document, dict(problems)
+        listed = "; ".join(f"{field}: {what}" for field, what in problems.items())
+        super().__init__(f"{document} is not valid: {listed}", mend)
+
+    def __reduce__(self) -> tuple[type[ConsentryError], tuple[Any, ...]]:
+        return type(self), (self.document, self.problems, self.mend)
 
 
 class EnvironmentLack(ConsentryError):

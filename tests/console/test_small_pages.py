@@ -17,7 +17,7 @@ def test_an_empty_site_says_what_to_do_next(chromium: Browser, tmp_path: Path) -
         server.signed_in(page)
         page.goto(server.address)
         expect(page.get_by_text("Nobody is recognised.")).to_be_visible()
-        expect(page.get_by_text("consentry declare FILE")).to_be_visible()
+        expect(page.get_by_role("link", name="Declare what for")).to_have_attribute("href", "/setup")
         expect(page.get_by_text("No camera is set up yet.")).to_be_visible()
         expect(page.get_by_text("consentry camera add")).to_be_visible()
         expect(page.get_by_text("No face has been seen yet.")).to_be_visible()

@@ -1,4 +1,4 @@
-"""`consentry camera`: add, list, probe, remove."""
+"""`consentry camera`: add, list, probe, review, remove."""
 
 from __future__ import annotations
 
@@ -13,8 +13,17 @@ from consentry.cli.options import DataDir, JsonOut, data_dir, print_json
 from consentry.clock import SystemClock
 from consentry.config import load_settings
 from consentry.errors import UsageError
-from consentry.media import probe
-from consentry.people.cameras import Camera, add_camera, duty_of, list_cameras, remove_camera
+from consentry.media import NETWORK_SCHEMES, check_address, probe
+from consentry.people.cameras import (
+    Camera,
+    CameraReview,
+    add_camera,
+    duty_of,
+    list_cameras,
+    remove_camera,
+    review_camera,
+    why_overdue,
+)
 from consentry.people.site import Site
 
 app = typer.Typer(help="The cameras of this installation.")
@@ -45,6 +54,8 @@ def add_command(
     json_out: JsonOut = False,
 ) -> None:
     """Add a camera to the inventory."""
+    if url.partition(":")[0].lower() in NETWORK_SCHEMES:
+        check_address(url)
     with Site.open(data_dir(data), clock=SystemClock(), create=True) as site:
         duty = duty_of(site, purpose=purpose, owner=owner, review_due_on=_date(review_due))
         camera = add_camera(site, name=name, url=url, duty=duty, zone=zone, actor=cli_actor())
@@ -58,15 +69,15 @@ def add_command(
 def list_command(data: DataDir = None, json_out: JsonOut = False) -> None:
     """List the cameras."""
     with Site.open(data_dir(data), clock=SystemClock()) as site:
-        cameras = list_cameras(site)
+        cameras, today = list_cameras(site), site.today()
     if json_out:
-        print_json([_document(camera) for camera in cameras])
+        print_json([_document(camera) | {"why_overdue": why_overdue(camera, today)} for camera in cameras])
         return
     if not cameras:
         typer.echo("There is no camera yet.")
     for camera in cameras:
-        review = camera.review_due_on.isoformat() if camera.review_due_on else "overdue"
-        typer.echo(f"{camera.name}  {camera.url_redacted}  {camera.purpose}  {camera.owner}, review {review}")
+        state = why_overdue(camera, today) or f"next review {camera.review_due_on}"
+        typer.echo(f"{camera.name}  {camera.url_redacted}  {camera.purpose}  {camera.owner}, {state}")
 
 
 @app.command("probe")
@@ -82,6 +93,32 @@ def probe_command(
         return
     rate = f"{info.fps:g} frames/s" if info.fps else "rate not stated"
     typer.echo(f"{info.name}: {info.kind}, {info.codec}, {info.frame_wh[0]}×{info.frame_wh[1]}, {rate}")
+
+
+@app.command("review")
+def review_command(
+    name: Annotated[str, typer.Argument(help="As `camera list` shows it.")],
+    until: Annotated[
+        str, typer.Option(metavar="DATE", help="Day of the next review, e.g. 2027-06-30.", show_default=False)
+    ],
+    purpose: Annotated[str | None, typer.Option(help="A new purpose.", show_default="as before")] = None,
+    owner: Annotated[
+        str | None, typer.Option(help="Who answers for it now.", show_default="as before")
+    ] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="Named place it stands in; empty for none.", show_default="as before")
+    ] = None,
+    data: DataDir = None,
+    json_out: JsonOut = False,
+) -> None:
+    """Look at a camera again: it goes on until the next review. Without this it stops when overdue."""
+    change = CameraReview(purpose=purpose, owner=owner, review_due_on=_date(until), zone=zone)
+    with Site.open(data_dir(data), clock=SystemClock()) as site:
+        camera = review_camera(site, name, change, actor=cli_actor())
+    if json_out:
+        print_json(_document(camera))
+        return
+    typer.echo(f"Reviewed camera {camera.name}: {camera.purpose}, {camera.owner}, next by {until}")
 
 
 @app.command("remove")

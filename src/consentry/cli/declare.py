@@ -10,14 +10,14 @@ import typer
 from consentry.cli.actor import cli_actor
 from consentry.cli.options import DataDir, JsonOut, data_dir, print_json
 from consentry.clock import SystemClock, iso_utc
-from consentry.errors import NotDeclared, UsageError
+from consentry.errors import UsageError
 from consentry.people.declaration import (
     ACCEPTABLE_USE,
     current_declaration,
     declare,
     declare_demo,
     read_declaration,
-    require_declared,
+    reason_not_in_force,
 )
 from consentry.people.site import Site
 
@@ -58,12 +58,7 @@ def declare_command(
 
 
 def _show(site: Site, *, json_out: bool) -> None:
-    declared = current_declaration(site)
-    problem = None
-    try:
-        require_declared(site)
-    except NotDeclared as error:
-        problem = error.cause
+    declared, problem = current_declaration(site), reason_not_in_force(site) or None
     if declared is None:
         document: dict[str, object] = {}
     else:

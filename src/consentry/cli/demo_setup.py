@@ -17,7 +17,14 @@ from consentry.media import read_photo
 from consentry.models.catalogue import Catalogue
 from consentry.models.pull import pull
 from consentry.models.store import ModelStore
-from consentry.people.cameras import CameraDuty, add_camera, list_cameras
+from consentry.people.cameras import (
+    CameraDuty,
+    CameraReview,
+    add_camera,
+    find_camera,
+    review_camera,
+    why_overdue,
+)
 from consentry.people.consent import DEMO, demo_consent
 from consentry.people.declaration import declare_demo, require_declared
 from consentry.people.enrol import Photo, enrol
@@ -68,8 +75,11 @@ def prepare(site: Site, settings: Settings) -> None:
                 read_photo(_picture(name), max_pixels=most) for name in (ENROLLED_PICTURE, OTHER_PICTURE)
             )
             render_demo(video, shown, other, progress=told)
-    if CAMERA not in {camera.name for camera in list_cameras(site)}:
-        review_due_on = require_declared(site).declaration.review_due_on
+    review_due_on = require_declared(site).declaration.review_due_on
+    camera = find_camera(site, CAMERA)
+    if camera is not None and why_overdue(camera, site.today()):
+        review_camera(site, CAMERA, CameraReview(review_due_on=review_due_on), actor=_ACTOR)
+    if camera is None:
         duty = CameraDuty(purpose=DEMO, owner="whoever started the demo", review_due_on=review_due_on)
         add_camera(site, name=CAMERA, url=BUILTIN_URL, duty=duty, actor=_ACTOR)
 

@@ -25,7 +25,9 @@ from consentry.config import load_settings, models_dir
 from consentry.errors import ConsentryError
 from consentry.models.catalogue import Catalogue
 from consentry.models.store import ModelStore
-from consentry.people.declaration import current_declaration
+from consentry.people.cameras import list_cameras, why_overdue
+from consentry.people.declaration import current_declaration, reason_not_in_force
+from consentry.people.dpia import dpia_status
 from consentry.people.site import Site
 from consentry.store.database import DATABASE_FILE
 
@@ -134,10 +136,34 @@ def _site(folder: Path) -> list[Finding]:
         return [Finding("site", "note", f"no installation in {folder} yet", mend)]
     try:
         with Site.open(folder, clock=SystemClock()) as site:
-            declared = current_declaration(site)
+            return [_declaration(site), *_overdue_cameras(site), *_assessment(site, folder)]
     except ConsentryError as error:
         return [Finding("site", "missing", error.cause, error.mend)]
-    if declared is None:
+
+
+def _declaration(site: Site) -> Finding:
+    declared, why_not = current_declaration(site), reason_not_in_force(site)
+    if declared is None or why_not:
         mend = "`consentry declare FILE` to identify"
-        return [Finding("site", "note", "not declared: only 1:1 verification works", mend)]
-    return [Finding("site", "ok", f"declared for {', '.join(declared.declaration.purposes)}")]
+        return Finding("site", "note", f"only 1:1 verification works: {why_not}", mend)
+    return Finding("site", "ok", f"declared for {', '.join(declared.declaration.purposes)}")
+
+
+def _overdue_cameras(site: Site) -> list[Finding]:
+    mend = "look at it again with `consentry camera review NAME --until DATE`"
+    return [
+        Finding(f"camera {camera.name}", "note", why, mend)
+        for camera in list_cameras(site)
+        if (why := why_overdue(camera, site.today()))
+    ]
+
+
+def _assessment(site: Site, folder: Path) -> list[Finding]:
+    """Whether the impact assessment still fits; nothing if none was signed off."""
+    status = dpia_status(site, load_settings(folder))
+    if status.document_sha256 is None:
+        return []
+    if status.drift:
+        mend = "draft it anew with `consentry dpia draft FILE`, complete and sign it"
+        return [Finding("impact assessment", "note", f"changed since: {', '.join(status.drift)}", mend)]
+    return [Finding("impact assessment", "ok", "signed off, and the configuration is as it was")]

@@ -10,7 +10,22 @@ import typer
 from rich.console import Console
 
 import consentry
-from consentry.cli import bench, camera, check, declare, demo, doctor, keys, ledger, models, person, serve
+from consentry.cli import (
+    bench,
+    camera,
+    check,
+    declare,
+    demo,
+    doctor,
+    dpia,
+    keys,
+    ledger,
+    models,
+    notice,
+    person,
+    request,
+    serve,
+)
 from consentry.cli import redact as redact_command
 from consentry.cli import verify as verify_command
 from consentry.cli import verify_receipt as verify_receipt_command
@@ -53,6 +68,9 @@ app.command("watch")(watch_command.watch)
 app.command("verify")(verify_command.verify)
 app.command("verify-receipt")(verify_receipt_command.verify_receipt_command)
 app.add_typer(camera.app, name="camera")
+app.command("notice")(notice.notice)
+app.add_typer(dpia.app, name="dpia")
+app.add_typer(request.app, name="request")
 app.command("redact")(redact_command.redact)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(bench.app, name="bench")

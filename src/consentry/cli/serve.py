@@ -26,6 +26,7 @@ def serve(
     from consentry.cli.serving import serve_site
     from consentry.clock import SystemClock
     from consentry.config import load_settings
+    from consentry.people.declaration import reason_not_in_force
     from consentry.people.site import Site
     from consentry.pipeline.worker import configure_logging
     from consentry.server.run import address_of, is_loopback, listening, only_hub
@@ -45,6 +46,10 @@ def serve(
             typer.echo(f"Consentry: {address_of(listener)}")
             if password:
                 typer.echo(f"  Sign in as {OWNER} with the password {password} (shown only now)")
+            if why_not := reason_not_in_force(site):
+                typer.echo(
+                    f"  Only 1:1 verification works: {why_not}. Declare at {address_of(listener)}/setup"
+                )
             if not is_loopback(host):
                 typer.echo(
                     f"  {host} can be reached from other machines, without encryption: put TLS before it",

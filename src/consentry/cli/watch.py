@@ -14,12 +14,14 @@ from consentry.cli.engines import engines
 from consentry.cli.options import DataDir, data_dir
 from consentry.clock import SystemClock
 from consentry.config import load_settings
-from consentry.errors import UsageError
+from consentry.errors import NotDeclared, UsageError
 from consentry.gallery.calibration import load_calibration
 from consentry.ledger.entry import Event
 from consentry.media import open_source
+from consentry.people.cameras import find_camera, why_overdue
 from consentry.people.consent import Place
 from consentry.people.declaration import require_declared
+from consentry.people.reviews import reviewed_until_unix_s
 from consentry.people.roster import gallery_snapshot
 from consentry.people.site import Site
 from consentry.pipeline.camera import CameraPipeline
@@ -38,7 +40,9 @@ def watch(
     max_seconds: Annotated[
         float | None, typer.Option(min=0.0, help="Stop after this many seconds of the source.")
     ] = None,
-    camera: Annotated[str, typer.Option(help="Name of the camera in records and consents.")] = "watch",
+    camera: Annotated[
+        str, typer.Option(help="Name of the camera in records and consents; of the inventory if it is there.")
+    ] = "watch",
     purpose: Annotated[
         str | None, typer.Option(help="Declared purpose to recognise for; the first declared by default.")
     ] = None,
@@ -49,10 +53,20 @@ def watch(
     settings = load_settings(folder)
     if out is not None and out.resolve() == Path(source).resolve():
         raise UsageError("the redacted video would overwrite its source", "Choose another --out")
-    loaded = engines(settings.vision)
-    calibration = load_calibration(loaded.recogniser.sha256)
     with Site.open(folder, clock=clock) as site:
-        wanted = purpose or require_declared(site).declaration.purposes[0]
+        known = find_camera(site, camera)
+        if known is not None and (overdue := why_overdue(known, site.today())):
+            raise NotDeclared(
+                f"camera “{camera}” may not recognise anyone: {overdue}",
+                "Look at it again with `consentry camera review`",
+            )
+        declared = require_declared(site, purpose)
+        wanted, end_unix_s = (
+            purpose or declared.declaration.purposes[0],
+            reviewed_until_unix_s(declared, known),
+        )
+        loaded = engines(settings.vision)
+        calibration = load_calibration(loaded.recogniser.sha256)
         references = gallery_snapshot(
             site,
             purpose=wanted,
@@ -60,7 +74,8 @@ def watch(
             at_unix_s=clock.unix_s(),
             retention=settings.retention,
         )
-        roster = Roster(references, place=Place(camera), calibration=calibration)
+        place = Place(camera, known.zone if known is not None else None)
+        roster = Roster(references, place=place, calibration=calibration)
         with site.write() as session:
             site.log(
                 session,
@@ -89,13 +104,18 @@ def watch(
             Console(stderr=True).print(
                 f"Watching {redact_url(source)}, {len(references)} references enrolled"
             )
-        summary = run(opened, pipeline, clock=clock, out=out, max_seconds=max_seconds)
+        summary = run(opened, pipeline, clock=clock, out=out, max_seconds=max_seconds, end_unix_s=end_unix_s)
     if jsonl:
         typer.echo(json.dumps(summary.line(), ensure_ascii=False))
     else:
         drops = ", ".join(f"{count} {cause}" for cause, count in summary.drops.items()) or "none"
         done = f"{summary.frames_analysed} frames in {summary.seconds:.1f} s, {summary.tracks} tracks"
         typer.echo(f"{done}, dropped: {drops}")
+    if clock.unix_s() >= end_unix_s:
+        raise NotDeclared(
+            "a review fell due while watching, so nobody may be recognised any more",
+            "See `consentry declare show` and `consentry camera list`",
+        )
 
 
 def _print_json(sighting: Sighting) -> None:

@@ -10,11 +10,13 @@ from nicegui.elements.mixins.text_element import TextElement
 from starlette.concurrency import run_in_threadpool
 
 from consentry.console import words
-from consentry.errors import ConsentryError, NotDeclared
+from consentry.errors import ConsentryError
 from consentry.people.cameras import Camera
-from consentry.people.declaration import require_declared
+from consentry.people.declaration import current_declaration, reason_not_in_force
+from consentry.people.dpia import dpia_status
 from consentry.people.roster import Person
 from consentry.people.sightings import RecordedSighting, recent
+from consentry.server.access import RUNNING
 from consentry.server.services import Services, SignedIn
 
 REFRESH_S = 0.5
@@ -37,6 +39,7 @@ class _Snapshot:
     people: tuple[Person, ...]
     is_demo: bool
     why_undeclared: str
+    drift: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class _CameraCard:
     pill: TextElement
     nothing: TextElement
     detail: TextElement
+    recognition: TextElement
     counts: TextElement
     drops: TextElement
 
@@ -130,16 +134,14 @@ class LivePage:
         self._show_people(snapshot)
 
     def _read(self) -> _Snapshot:
-        why_undeclared, is_demo = "", False
-        try:
-            is_demo = require_declared(self._services.site).is_demo
-        except NotDeclared as error:
-            why_undeclared = f"{error.cause}. {error.mend}."
+        site, settings = self._services.site, self._services.settings
+        declared = current_declaration(site)
         return _Snapshot(
             sightings=tuple(recent(self._services.site, SIGHTINGS_SHOWN)),
             people=self._hub.people,
-            is_demo=is_demo,
-            why_undeclared=why_undeclared,
+            is_demo=declared is not None and declared.is_demo,
+            why_undeclared=reason_not_in_force(site),
+            drift=dpia_status(site, settings).drift,
         )
 
     def _build_cameras(self) -> None:
@@ -158,12 +160,13 @@ class LivePage:
 
     def _update_cameras(self) -> None:
         for card in self._cards:
-            health = self._hub.live.health(card.camera.name)
+            health = self._hub.health(card.camera.name)
             text, tone = words.state_words(health)
             card.pill.set_text(text)
             card.pill.classes(replace=f"c-pill {tone}")
             card.nothing.set_text("No picture yet" if text in ("Live", "Starting") else text)
             card.detail.set_text(health.detail if health else "The camera process is starting")
+            card.recognition.set_text(words.recognition_words(self._hub.reason_off(card.camera.name)))
             card.counts.set_text(words.count_words(health))
             card.drops.set_text(words.drop_words(health))
 
@@ -178,7 +181,20 @@ class LivePage:
                     "other person is not and stays covered.",
                 )
             if snapshot.why_undeclared:
-                _banner("warn", "Nobody is recognised.", snapshot.why_undeclared)
+                with _banner(
+                    "warn",
+                    "Nobody is recognised.",
+                    f"Only 1:1 verification works, because {snapshot.why_undeclared}.",
+                ):
+                    if self._asking.user.role in RUNNING:
+                        html.a("Declare what for", href="/setup")
+            if snapshot.drift:
+                _banner(
+                    "warn",
+                    "The impact assessment no longer fits.",
+                    f"Changed since it was signed off: {', '.join(snapshot.drift)}. Draft it anew with "
+                    "consentry dpia draft, look at it, and sign it.",
+                )
             if self._hub.unrecorded:
                 _banner(
                     "bad",
@@ -247,9 +263,10 @@ def _camera_card(camera: Camera) -> _CameraCard:
             picture.props["alt"] = f"Live picture of {camera.name}; who is not enrolled is covered"
             with html.div().classes("c-nothing"):
                 nothing, detail = _text("strong"), _text("span")
+        recognition = _text("p", "c-recognition")
         with html.details().classes("c-facts"):
             counts, drops = _text("summary"), _text("p")
-    return _CameraCard(camera, pill, nothing, detail, counts, drops)
+    return _CameraCard(camera, pill, nothing, detail, recognition, counts, drops)
 
 
 def _card(title: str, anchor: str) -> tuple[Element, TextElement]:
@@ -268,10 +285,12 @@ def _text(tag: str, classes: str = "") -> TextElement:
     return TextElement(tag=tag, text="").classes(classes)
 
 
-def _banner(kind: str, title: str, text: str) -> None:
-    with html.div().props('role="status"').classes(f"c-banner {kind}"):
+def _banner(kind: str, title: str, text: str) -> Element:
+    banner: Element = html.div().props('role="status"').classes(f"c-banner {kind}")
+    with banner:
         html.strong(title)
         html.span(text)
+    return banner
 
 
 def _initials(name: str) -> str:

@@ -21,6 +21,7 @@ _STATES: Mapping[CameraState, tuple[str, Tone]] = {
     "ended": ("Ended", "quiet"),
     "failed": ("Not working", "bad"),
     "stopped": ("Stopped", "quiet"),
+    "overdue": ("Review overdue", "warn"),
 }
 STALE = "stale"
 _CAUSES = {
@@ -35,6 +36,11 @@ _MS_PER_S = 1000
 def state_words(health: Health | None) -> tuple[str, Tone]:
     """A camera's state in a word or two, and how to colour it."""
     return _STATES[health.state] if health else ("Starting", "quiet")
+
+
+def recognition_words(why_not: str) -> str:
+    """Whether people are recognised on a camera, and why not."""
+    return f"Recognises nobody: {why_not}." if why_not else "Recognises people who enrolled and agreed."
 
 
 def count_words(health: Health | None) -> str:

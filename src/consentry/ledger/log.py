@@ -162,6 +162,16 @@ class Ledger:
         rows = connection.execute(select(ENTRY).where(about).order_by(ENTRY.c.seq))
         return [Entry(*row) for row in rows]
 
+    def has(self, connection: Connection, event: Event, payload: Payload) -> bool:
+        """Whether exactly this was logged before and its payload is still there."""
+        found = (
+            select(ENTRY.c.seq)
+            .join(PAYLOAD, PAYLOAD.c.seq == ENTRY.c.seq)
+            .where(ENTRY.c.event == event.value, PAYLOAD.c.payload_json == canonical_payload(payload))
+            .limit(1)
+        )
+        return connection.execute(found).first() is not None
+
     def checkpoint(self, connection: Connection) -> str:
         """The newest signed checkpoint, with the cosignatures of the witnesses that have seen this very one.
 

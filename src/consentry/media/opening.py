@@ -24,6 +24,7 @@ from consentry.media.source import Source, SourceInfo
 from consentry.media.stills import StillSource, photos_in
 from consentry.types import redact_url
 
+NETWORK_SCHEMES = frozenset({"rtsp", "rtsps", "http", "https"})
 RAW_MJPEG_SUFFIXES = frozenset({".mjpeg", ".mjpg"})
 _PLAIN = re.compile(r"[^@\s\0]+@?[^@\s\0]+")
 
@@ -71,6 +72,20 @@ def probe(url: str, *, settings: Media, clock: Clock) -> SourceInfo:
     """What `url` is; opens it and closes it again. Raises as `open_source` does."""
     with open_source(url, camera="probe", settings=settings, clock=clock) as source:
         return source.info
+
+
+def check_address(url: str) -> None:
+    """Let pass what `open_source` could open over the network or from a webcam; touches nothing.
+
+    Raises:
+        UsageError: `url` is of another form. The message does not repeat it.
+    """
+    if url.partition(":")[0].lower() in NETWORK_SCHEMES:
+        _network_name(url)
+    elif re.fullmatch(r"webcam:[0-9]{1,3}", url) is None:
+        raise UsageError(
+            "that is no address of a camera", "Give rtsp://, rtsps://, http:// or https://, or webcam:0"
+        )
 
 
 def _network_name(url: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 
 from sqlalchemy import delete, select
 
 from consentry.errors import NotFound, UsageError
-from consentry.ledger.entry import Event
+from consentry.ledger.entry import Event, Payload
 from consentry.people.declaration import MAX_REVIEW_PERIOD, current_declaration
 from consentry.people.seal import Kind
 from consentry.people.site import Site
@@ -57,6 +57,22 @@ class CameraDuty:
     review_due_on: date
 
 
+@dataclass(frozen=True, slots=True)
+class CameraReview:
+    """What changes when someone looks at a camera again; None leaves a thing as it is.
+
+    Attributes:
+        purpose, owner: See `Camera`.
+        review_due_on: Within three years.
+        zone: Named place; empty for none.
+    """
+
+    purpose: str | None = None
+    owner: str | None = None
+    review_due_on: date | None = None
+    zone: str | None = None
+
+
 def add_camera(
     site: Site, *, name: str, url: str, duty: CameraDuty, zone: str | None = None, actor: str
 ) -> Camera:
@@ -101,19 +117,58 @@ def add_camera(
                 zone=camera.zone,
             )
         )
-        site.log(
-            session,
-            Event.CAMERA_ADDED,
-            actor=actor,
-            payload={
-                "camera": name,
-                "purpose": camera.purpose,
-                "owner": camera.owner,
-                "review_due_on": duty.review_due_on.isoformat(),
-                "zone": camera.zone,
-            },
-        )
+        site.log(session, Event.CAMERA_ADDED, actor=actor, payload=_duty_payload(camera))
     return camera
+
+
+def review_camera(site: Site, name: str, review: CameraReview, *, actor: str) -> Camera:
+    """Look at a camera again: change what is to change, and log it. An overdue one goes on from then.
+
+    Raises:
+        NotFound: no such camera.
+        UsageError: purpose or owner is empty, or the review is then not due within the next three years.
+    """
+    with site.write() as session:
+        row = session.get(CameraRow, name)
+        if row is None:
+            raise _no_camera(name)
+        before = _camera(row)
+        due = review.review_due_on or before.review_due_on
+        if due is None:
+            raise UsageError(f"camera “{name}” has no day of review yet", "Give the day of the next one")
+        duty = CameraDuty(
+            purpose=before.purpose if review.purpose is None else review.purpose,
+            owner=before.owner if review.owner is None else review.owner,
+            review_due_on=due,
+        )
+        _check_duty(site, duty)
+        row.purpose, row.owner = duty.purpose.strip(), duty.owner.strip()
+        row.review_due_on = due.isoformat()
+        if review.zone is not None:
+            row.zone = review.zone.strip() or None
+        after = _camera(row)
+        site.log(session, Event.CAMERA_REVIEWED, actor=actor, payload=_duty_payload(after))
+    return after
+
+
+def why_overdue(camera: Camera, today: date) -> str:
+    """Why a camera neither recognises nor records, with the mend; empty if its review is not overdue.
+
+    Args:
+        today: In UTC.
+    """
+    due = camera.review_due_on
+    if due is not None and today <= due:
+        return ""
+    since = f"its review was due on {due.isoformat()}" if due is not None else "it was never reviewed"
+    return f"{since}: it is off until `consentry camera review` sets the next one"
+
+
+def find_camera(site: Site, name: str) -> Camera | None:
+    """The camera of that name, if the inventory has one."""
+    with site.read() as session:
+        row = session.get(CameraRow, name)
+        return _camera(row) if row is not None else None
 
 
 def duty_of(site: Site, *, purpose: str, owner: str | None, review_due_on: date | None) -> CameraDuty:
@@ -179,12 +234,22 @@ def _camera(row: CameraRow) -> Camera:
     )
 
 
+def _duty_payload(camera: Camera) -> Payload:
+    return {
+        "camera": camera.name,
+        "purpose": camera.purpose,
+        "owner": camera.owner,
+        "review_due_on": camera.review_due_on.isoformat() if camera.review_due_on else None,
+        "zone": camera.zone,
+    }
+
+
 def _check_duty(site: Site, duty: CameraDuty) -> None:
     if not duty.purpose.strip():
         raise UsageError("a camera needs a purpose", "Say what it is there for")
     if not duty.owner.strip():
         raise UsageError("a camera needs an owner", "Say who answers for it")
-    today = datetime.fromtimestamp(site.clock.unix_s(), UTC).date()
+    today = site.today()
     if not today < duty.review_due_on <= today + MAX_REVIEW_PERIOD:
         raise UsageError(
             f"the review is due on {duty.review_due_on.isoformat()}, not within the next three years",

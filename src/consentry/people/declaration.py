@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
 import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from sqlalchemy import func, select
 
-from consentry.errors import NotDeclared, UsageError
+from consentry.errors import FieldsInvalid, NotDeclared, UsageError
 from consentry.ledger.entry import Event
 from consentry.people.consent import DEMO, VERIFICATION, Line
 from consentry.people.site import Site
@@ -30,6 +31,13 @@ ACCEPTABLE_USE = (
 MAX_REVIEW_PERIOD = timedelta(days=3 * 365 + 1)
 DEMO_REVIEW_PERIOD = timedelta(days=365)
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+_SEE_DOCS = "See docs/consent.md for its form"
+_WORDS = {
+    "missing": "is missing",
+    "string_too_short": "is empty",
+    "string_pattern_mismatch": "must be one line that says something",
+    "too_short": "needs one at least",
+}
 
 
 class PostedNotice(BaseModel):
@@ -78,31 +86,49 @@ def read_declaration(path: Path) -> Declaration:
     """The declaration in a JSON file.
 
     Raises:
-        UsageError: there is no such file, or a field is missing, unknown or malformed.
+        UsageError: there is no such file.
+        FieldsInvalid: a field is missing, unknown or malformed.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"declaration {path}: {error.strerror}", "Give the path of a JSON file") from None
+    return parse_declaration(content, f"the declaration {path}")
+
+
+def parse_declaration(content: bytes | str, where: str = "the declaration") -> Declaration:
+    """The declaration in JSON text.
+
+    Args:
+        where: What to call it in the message.
+
+    Raises:
+        FieldsInvalid: fields are missing, unknown or malformed; names each of them.
+    """
     try:
         return Declaration.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise UsageError(
-            f"{path} is not a valid declaration: {field}: {first['msg']}", "See docs/consent.md for its form"
-        ) from None
+        problems: dict[str, str] = {}
+        for fault in error.errors(include_url=False, include_input=False):
+            field = ".".join(str(part) for part in fault["loc"]) or "the document"
+            problems.setdefault(field, _in_words(fault))
+        raise FieldsInvalid(where, problems, _SEE_DOCS) from None
 
 
 def declare(site: Site, declaration: Declaration, *, actor: str) -> None:
     """Put a declaration in force from now on, and log it.
 
     Raises:
-        UsageError: the review date is past or more than three years away, a purpose is reserved for demos,
-            or the folder is a demo's, which it stays for good.
+        FieldsInvalid: the review date is past or more than three years away, or a purpose is reserved for
+            demos.
+        UsageError: the folder is a demo's, which it stays for good.
     """
     if DEMO in declaration.purposes:
-        raise UsageError(f"the purpose “{DEMO}” is for demos only", "Name the real purpose")
+        raise FieldsInvalid(
+            "the declaration",
+            {"purposes": f"the purpose “{DEMO}” is for demos only"},
+            "Name the real purpose",
+        )
     _store(site, declaration, is_demo=False, actor=actor)
 
 
@@ -112,7 +138,7 @@ def declare_demo(site: Site, *, actor: str) -> None:
     Raises:
         UsageError: the folder has a real declaration, or real people are enrolled in it.
     """
-    review_due_on = _today(site) + DEMO_REVIEW_PERIOD
+    review_due_on = site.today() + DEMO_REVIEW_PERIOD
     declaration = Declaration(
         schema_version="consentry-declaration-1",
         purposes=(DEMO,),
@@ -127,6 +153,15 @@ def declare_demo(site: Site, *, actor: str) -> None:
         acceptable_use_accepted=True,
     )
     _store(site, declaration, is_demo=True, actor=actor)
+
+
+def reason_not_in_force(site: Site, purpose: str | None = None) -> str:
+    """Why 1:N recognition may not be used for `purpose`; empty if it may. See `require_declared`."""
+    try:
+        require_declared(site, purpose)
+    except NotDeclared as error:
+        return error.cause
+    return ""
 
 
 def current_declaration(site: Site) -> Declared | None:
@@ -153,13 +188,13 @@ def require_declared(site: Site, purpose: str | None = None) -> Declared:
     if declared is None:
         raise NotDeclared(
             "this site has not declared what it recognises people for",
-            "Run `consentry declare FILE`; until then only 1:1 verification works",
+            "Run `consentry declare FILE` or fill in /setup; until then only 1:1 verification works",
         )
     due = declared.declaration.review_due_on
-    if _today(site) > due:
+    if site.today() > due:
         raise NotDeclared(
             f"the declaration of this site was due for review on {due.isoformat()}",
-            "Review it and run `consentry declare FILE` again; until then only 1:1 verification works",
+            "Review it at /setup or by `consentry declare FILE`; until then only 1:1 verification works",
         )
     if purpose is not None and purpose not in declared.declaration.purposes:
         raise NotDeclared(
@@ -170,10 +205,11 @@ def require_declared(site: Site, purpose: str | None = None) -> Declared:
 
 
 def _store(site: Site, declaration: Declaration, *, is_demo: bool, actor: str) -> None:
-    today = _today(site)
+    today = site.today()
     if not today < declaration.review_due_on <= today + MAX_REVIEW_PERIOD:
-        raise UsageError(
-            f"review_due_on is {declaration.review_due_on.isoformat()}, not within the next three years",
+        raise FieldsInvalid(
+            "the declaration",
+            {"review_due_on": f"{declaration.review_due_on.isoformat()} is not within the next three years"},
             "Set the day by which you will look at this declaration again",
         )
     document = rfc8785.dumps(declaration.model_dump(mode="json")).decode()
@@ -203,5 +239,11 @@ def _store(site: Site, declaration: Declaration, *, is_demo: bool, actor: str) -
         )
 
 
-def _today(site: Site) -> date:
-    return datetime.fromtimestamp(site.clock.unix_s(), UTC).date()
+def _in_words(fault: ErrorDetails) -> str:
+    """What is wrong with a field, for whoever fills it in."""
+    kind = fault["type"]
+    if kind.startswith("date"):
+        return "must be a day such as 2027-06-30"
+    if kind == "value_error":
+        return fault["msg"].removeprefix("Value error, ")
+    return _WORDS.get(kind, fault["msg"])

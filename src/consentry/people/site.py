@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import TracebackType
 
@@ -142,6 +143,10 @@ class Site:
     def now_unix_ms(self) -> int:
         """The time now, in milliseconds since 1970 UTC."""
         return _now_unix_ms(self.clock)
+
+    def today(self) -> date:
+        """The day it is now, in UTC."""
+        return datetime.fromtimestamp(self.clock.unix_s(), UTC).date()
 
     @property
     def gallery_version(self) -> int:

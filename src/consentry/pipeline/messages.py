@@ -16,7 +16,9 @@ from consentry.people.roster import Reference
 from consentry.people.sightings import Sighting
 from consentry.vision.runtime import Runtime
 
-CameraState = Literal["connecting", "streaming", "unreachable", "unauthorised", "ended", "failed", "stopped"]
+CameraState = Literal[
+    "connecting", "streaming", "unreachable", "unauthorised", "ended", "failed", "stopped", "overdue"
+]
 """What a camera is doing.
 
 - connecting: its source is being opened.
@@ -26,6 +28,7 @@ CameraState = Literal["connecting", "streaming", "unreachable", "unauthorised", 
 - ended: a file has been played to its end.
 - failed: something else is wrong, the detail says what; tried again soon.
 - stopped: the worker was told to stop.
+- overdue: its review is; no worker opens it until then.
 """
 
 

@@ -26,6 +26,15 @@ class Enrolled:
     consents: tuple[ConsentRecord, ...]
 
 
+def references_at(place: Place, references: Sequence[Reference]) -> list[Reference]:
+    """Those whose consent to their purpose holds at `place`."""
+    return [
+        item
+        for item in references
+        if any(one.purpose == item.purpose and one.covers(place) for one in item.consents)
+    ]
+
+
 class Roster:
     """The enrolled people of one camera and the gallery made of their references.
 
@@ -52,11 +61,7 @@ class Roster:
         self.rotation = references[0].rotation if references else None
         if any(item.rotation != self.rotation for item in references):
             raise EngineError("references under different rotations cannot be searched together")
-        here = [
-            item
-            for item in references
-            if any(one.purpose == item.purpose and one.covers(self._place) for one in item.consents)
-        ]
+        here = references_at(self._place, references)
         self.people = {item.person_id: Enrolled(item.name, item.purpose, item.consents) for item in here}
         templates: Floats = (
             np.stack([item.template for item in here]) if here else np.zeros((0, 1), np.float32)

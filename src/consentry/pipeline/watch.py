@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -72,9 +73,10 @@ def watch(
     clock: Clock,
     out: Path | None = None,
     max_seconds: float | None = None,
+    end_unix_s: float = math.inf,
     on_frame: Callable[[Redacted], None] | None = None,
 ) -> Summary:
-    """Run `source` through `pipeline` until it ends, or for `max_seconds` of its own time.
+    """Run `source` through `pipeline` until it ends, for `max_seconds` of its own time, or to `end_unix_s`.
 
     With `out`, the redacted frames become a video there. A source that fails on the way, and Ctrl-C,
     still give the decisions and the video of what came before; any other error leaves no video.
@@ -95,8 +97,9 @@ def watch(
                     on_frame(redacted)
 
         failure: MediaError | None = None
+        frames = _until(source, max_seconds, lambda: clock.unix_s() >= end_unix_s)
         try:
-            with closing(_detected_ahead(_until(source, max_seconds), pipeline.detect)) as ahead:
+            with closing(_detected_ahead(frames, pipeline.detect)) as ahead:
                 for frame, detected in ahead:
                     deliver(pipeline.process(frame, detected))
         except MediaError as error:
@@ -121,9 +124,9 @@ def watch(
     )
 
 
-def _until(source: Source, max_seconds: float | None) -> Iterator[Frame]:
+def _until(source: Source, max_seconds: float | None, is_over: Callable[[], bool]) -> Iterator[Frame]:
     for frame in source:
-        if max_seconds is not None and frame.time_s >= max_seconds:
+        if is_over() or (max_seconds is not None and frame.time_s >= max_seconds):
             return
         yield frame
 

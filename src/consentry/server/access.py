@@ -58,6 +58,24 @@ ACCESS: Final[dict[str, Access]] = {
     "POST /api/v1/identify": OPERATING,
     # keys
     "POST /api/v1/keys/rotate": RUNNING,
+    # setting up
+    "PUT /api/v1/declaration": RUNNING,
+    "POST /api/v1/cameras": RUNNING,
+    "PATCH /api/v1/cameras/{name}": RUNNING,
+    "DELETE /api/v1/cameras/{name}": RUNNING,
+    "GET /setup": RUNNING,
+    "POST /setup": RUNNING,
+    # accounting for it
+    "GET /api/v1/notice.pdf": OPERATING | AUDITING,
+    "GET /api/v1/notice.svg": OPERATING | AUDITING,
+    "GET /api/v1/dpia": AUDITING | RUNNING,
+    "POST /api/v1/dpia/sign-off": RUNNING,
+    "POST /api/v1/requests": OPERATING,
+    # public
+    "GET /transparency": OPEN,
+    "GET /policy": OPEN,
+    "GET /api/v1/transparency": OPEN,
+    "GET /api/v1/policy": OPEN,
     # the site
     "GET /api/v1/declaration": ANYONE,
     "GET /api/v1/models": ANYONE,

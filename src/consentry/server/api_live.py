@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -28,11 +29,18 @@ routes = APIRouter(tags=["live"])
 
 
 class CameraOut(BaseModel):
-    """A camera and how it does. `docs/api.md` lists states and causes."""
+    """A camera and how it does. `docs/api.md` lists states and causes.
+
+    `why_not_recognising` is empty when people are recognised on it.
+    """
 
     name: str
     purpose: str
+    owner: str
+    review_due_on: date | None
+    zone: str | None
     address: str
+    why_not_recognising: str
     state: str
     detail: str
     frames_read: int
@@ -76,7 +84,7 @@ class SightingOut(BaseModel):
 @routes.get("/cameras")
 def cameras(behind: Behind) -> list[CameraOut]:
     """All cameras and how they do."""
-    return [_camera(behind, camera) for camera in behind.hub.cameras]
+    return [camera_out(behind, camera) for camera in behind.hub.cameras]
 
 
 @routes.get(
@@ -148,12 +156,17 @@ async def _mjpeg(behind: Services, session_token: str, name: str) -> AsyncIterat
             yield head.encode() + picture.jpeg + b"\r\n"
 
 
-def _camera(behind: Services, camera: Camera) -> CameraOut:
-    health = behind.hub.live.health(camera.name)
+def camera_out(behind: Services, camera: Camera) -> CameraOut:
+    """A camera as the API tells of it."""
+    health = behind.hub.health(camera.name)
     return CameraOut(
         name=camera.name,
         purpose=camera.purpose,
+        owner=camera.owner,
+        review_due_on=camera.review_due_on,
+        zone=camera.zone,
         address=camera.url_redacted,
+        why_not_recognising=behind.hub.reason_off(camera.name),
         state=health.state if health else "connecting",
         detail=health.detail if health else "its worker is being started",
         frames_read=health.frames_read if health else 0,

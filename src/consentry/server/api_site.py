@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 
 from consentry.clock import iso_utc
-from consentry.errors import NotDeclared
 from consentry.models.catalogue import Catalogue
-from consentry.people.declaration import current_declaration, require_declared
-from consentry.server.services import Behind
+from consentry.people.declaration import (
+    Declaration,
+    current_declaration,
+    declare,
+    parse_declaration,
+    reason_not_in_force,
+)
+from consentry.server.services import Asking, Behind
 
 _MS_PER_S = 1000
 
@@ -43,12 +49,7 @@ class ModelOut(BaseModel):
 @routes.get("/declaration")
 def declaration(behind: Behind) -> DeclarationOut:
     """What this site recognises people for, and whether it may."""
-    newest = current_declaration(behind.site)
-    reason = ""
-    try:
-        require_declared(behind.site)
-    except NotDeclared as error:
-        reason = error.cause
+    newest, reason = current_declaration(behind.site), reason_not_in_force(behind.site)
     return DeclarationOut(
         in_force=not reason,
         reason=reason,
@@ -56,6 +57,27 @@ def declaration(behind: Behind) -> DeclarationOut:
         made=iso_utc(newest.made_unix_ms / _MS_PER_S) if newest else None,
         declaration=newest.declaration.model_dump(mode="json") if newest else None,
     )
+
+
+@routes.put(
+    "/declaration",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": Declaration.model_json_schema()}},
+        }
+    },
+)
+async def put_declaration(request: Request, asking: Asking, behind: Behind) -> DeclarationOut:
+    """Declare what this site recognises people for; in force at once, in place of the one before.
+
+    Raises:
+        FieldsInvalid: says of each field what is wrong with it.
+        UsageError: this is a demo's folder.
+    """
+    new = parse_declaration(await request.body())  # strict JSON: no number passes for a text
+    await run_in_threadpool(declare, behind.site, new, actor=asking.user.actor)
+    return await run_in_threadpool(declaration, behind)
 
 
 @routes.get("/models")

@@ -6,6 +6,8 @@ from fastapi import Depends, FastAPI
 
 import consentry
 from consentry.server import (
+    api_accounting,
+    api_cameras,
     api_consents,
     api_keys,
     api_ledger,
@@ -13,11 +15,13 @@ from consentry.server import (
     api_people,
     api_session,
     api_site,
+    public_pages,
 )
 from consentry.server.guard import Guard
 from consentry.server.pages import OneTimeLink, login_routes
 from consentry.server.problems import handle_problems
 from consentry.server.services import Services, signed_in
+from consentry.server.setup_page import setup_routes
 
 API_PATH = "/api/v1"
 
@@ -42,6 +46,8 @@ def create_app(services: Services, *, demo_link: OneTimeLink | None = None) -> F
     handle_problems(app)
     app.include_router(login_routes)
     app.include_router(api_ledger.open_routes)
+    app.include_router(setup_routes)
+    app.include_router(public_pages.public_pages)
     app.mount(API_PATH, api)
     app.add_middleware(Guard, sessions=services.sessions)
     return app
@@ -58,14 +64,17 @@ def _api() -> FastAPI:
     )
     handle_problems(api)
     api.include_router(api_session.open_routes)
+    api.include_router(public_pages.open_routes)
     closed = [Depends(signed_in)]  # behind the guard, a second lock
     for routes in (
         api_session.closed_routes,
         api_live.routes,
         api_people.routes,
         api_consents.routes,
+        api_cameras.routes,
         api_keys.routes,
         api_site.routes,
+        api_accounting.routes,
         api_ledger.routes,
     ):
         api.include_router(routes, dependencies=closed)

@@ -30,6 +30,10 @@ OPEN = frozenset(
         ("POST", "/login"),
         ("GET", "/demo-login"),
         ("GET", "/ledger/checkpoint"),
+        ("GET", "/transparency"),
+        ("GET", "/policy"),
+        ("GET", "/api/v1/transparency"),
+        ("GET", "/api/v1/policy"),
     }
 )
 """Method and path of everything that needs no session. `/demo-login` exists only in a demo."""

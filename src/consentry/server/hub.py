@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import date
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from consentry.clock import Clock
 from consentry.config import Settings
 from consentry.errors import ConsentryError, NotDeclared
 from consentry.models.catalogue import Catalogue
-from consentry.people.cameras import Camera, camera_url, list_cameras
+from consentry.people.cameras import Camera, camera_url, list_cameras, why_overdue
+from consentry.people.consent import Place
+from consentry.people.recognition_use import add_use
 from consentry.people.retention import enforce
+from consentry.people.reviews import note_overdue
 from consentry.people.roster import Person, Reference, gallery_snapshot, list_people
 from consentry.people.sightings import record
 from consentry.people.site import Site
@@ -33,8 +37,10 @@ from consentry.pipeline.messages import (
     ToWorker,
     WorkerSpec,
 )
+from consentry.pipeline.roster import references_at
 from consentry.pipeline.worker import STOP_WITHIN_S, recogniser_sha256, worker_process
 from consentry.server.live import LiveState
+from consentry.server.use_meter import UseMeter
 from consentry.server.witnessing import keep_witnessed
 from consentry.vision.runtime import Runtime
 
@@ -46,6 +52,7 @@ LONGEST_RESTART_S = 30.0
 STEADY_S = 60.0
 LEAVE_WITHIN_S = 2.0
 SILENT_S = 20.0
+NOBODY_HERE = "nobody is enrolled whose consent holds here"
 _ACTOR = "consentry"
 
 log = structlog.get_logger("consentry.hub")
@@ -136,14 +143,20 @@ class Hub:
         self.unrecorded = 0
         self.people: tuple[Person, ...] = ()
         self.cameras: tuple[Camera, ...] = ()
+        self.overdue: Mapping[str, str] = {}
+        self._why_not_recognising: Mapping[str, str] = {}
         self.changes = 0
         self._site, self._settings, self._clock = site, settings, clock
         self._runtime, self._models_folder, self._builtin_video = runtime, models_folder, builtin_video
-        self._recogniser = recogniser_sha256(settings.vision, Catalogue.load())
+        self.recogniser_sha256 = recogniser_sha256(settings.vision, Catalogue.load())
         self._stopping = threading.Event()
         self._worker: WorkerProcess | None = None
         self._replacing = False
+        self._hosted: tuple[Camera, ...] = ()
         self._roster = NewRoster(-1, {})
+        self._renewed_s, self._enforced_s = clock.monotonic_s(), -ENFORCE_RETENTION_S
+        self._seen_day: date | None = None
+        self._use = UseMeter(clock)
         self._telling = threading.Lock()  # so that an older roster never overtakes a newer one
         self._threads = [
             threading.Thread(target=self._keep_worker, name="keep worker", daemon=True),
@@ -161,8 +174,7 @@ class Hub:
         Raises:
             DataDamaged, DiskFull, EnvironmentLack: see `consentry.store`.
         """
-        self.cameras = tuple(list_cameras(self._site))
-        self._renew_roster(self._site.gallery_version)
+        self.look()
         for thread in self._threads:
             thread.start()
 
@@ -183,6 +195,7 @@ class Hub:
             self.kill()
         for thread in self._threads:
             thread.join()
+        self._record_use()
 
     def kill(self) -> None:
         """End the worker at once."""
@@ -200,6 +213,47 @@ class Hub:
         """Process id of the worker, while there is one."""
         worker = self._worker
         return worker.pid if worker is not None else None
+
+    def health(self, camera: str) -> Health | None:
+        """How a camera does; None if nothing was told of it yet."""
+        why = self.overdue.get(camera)
+        if why is None:
+            return self.live.health(camera)
+        return Health(
+            camera=camera,
+            state="overdue",
+            detail=why,
+            roster_version=-1,
+            frames_read=0,
+            frames_analysed=0,
+            faces=0,
+            tracks=0,
+            frame_drops={},
+            live_drops={},
+        )
+
+    def reason_off(self, camera: str) -> str:
+        """Why nobody is recognised on a camera; empty if people are, as soon as frames arrive."""
+        return self._why_not_recognising.get(camera, "it is being started")
+
+    def look(self) -> None:
+        """Take in what has changed, whoever changed it, and tell the worker.
+
+        Raises:
+            DataDamaged, DiskFull, EnvironmentLack: see `consentry.store`.
+        """
+        today = self._site.today()
+        cameras = tuple(list_cameras(self._site))
+        if cameras != self.cameras or today != self._seen_day:
+            self._take_cameras(cameras, today)
+            note_overdue(self._site, actor=_ACTOR)
+            self._seen_day = today
+            self._renewed_s = -RENEW_ROSTER_S
+        version, now_s = self._site.gallery_version, self._clock.monotonic_s()
+        if version != self._roster.version or now_s - self._renewed_s >= RENEW_ROSTER_S:
+            self._renewed_s = now_s
+            self._record_use()
+            self._renew_roster(version)
 
     def _keep_worker(self) -> None:
         """Run the worker, again and again, until told to stop."""
@@ -249,6 +303,10 @@ class Hub:
             self.live.show(message)
         elif isinstance(message, Health):
             self.live.told(message)
+            self._use.saw(
+                message.camera,
+                recognises=message.state == "streaming" and not self.reason_off(message.camera),
+            )
         elif isinstance(message, SightingMade):
             try:
                 record(self._site, message.sighting)
@@ -260,9 +318,11 @@ class Hub:
     def _spec(self) -> WorkerSpec | None:
         """What the worker is to host; None while it cannot be read."""
         try:
-            cameras = tuple(list_cameras(self._site))
+            today = self._site.today()
             addresses = tuple(
-                CameraAddress(one.name, camera_url(self._site, one.name), one.zone) for one in cameras
+                CameraAddress(one.name, camera_url(self._site, one.name), one.zone)
+                for one in list_cameras(self._site)
+                if not why_overdue(one, today)
             )
         except ConsentryError as error:
             log.error("cameras_not_read", error=type(error).__name__, cause=error.cause)
@@ -276,58 +336,68 @@ class Hub:
         )
 
     def _keep_roster(self) -> None:
-        """Look for changes every `POLL_S`, whoever made them, and tell the worker."""
-        renewed_s, enforced_s = self._clock.monotonic_s(), -ENFORCE_RETENTION_S
+        """Look for changes every `POLL_S`."""
         while not self._stopping.is_set():
-            now_s = self._clock.monotonic_s()
             try:
-                if now_s - enforced_s >= ENFORCE_RETENTION_S:
-                    enforced_s = now_s
+                now_s = self._clock.monotonic_s()
+                if now_s - self._enforced_s >= ENFORCE_RETENTION_S:
+                    self._enforced_s = now_s
                     enforce(self._site, self._settings.retention, _ACTOR)
-                self._see_cameras()
-                version = self._site.gallery_version
-                if version != self._roster.version or now_s - renewed_s >= RENEW_ROSTER_S:
-                    renewed_s = now_s
-                    self._renew_roster(version)
+                self.look()
             except ConsentryError as error:
                 # who may be recognised is not known any more: nobody is, until it is
                 log.error("roster_not_read", error=type(error).__name__, cause=error.cause)
+                why = f"who may be recognised cannot be read: {error.cause}"
+                self._why_not_recognising = dict.fromkeys((camera.name for camera in self.cameras), why)
                 self._use_roster(NewRoster(-1, {}))
             self._stopping.wait(POLL_S)
 
-    def _see_cameras(self) -> None:
-        """Start the worker anew when the inventory has changed."""
-        cameras = tuple(list_cameras(self._site))
-        if cameras == self.cameras:
-            return
+    def _take_cameras(self, cameras: tuple[Camera, ...], today: date) -> None:
+        """Know the inventory, and start the worker anew when those it hosts have changed."""
+        why = {camera.name: why_overdue(camera, today) for camera in cameras}
+        self.overdue = {name: reason for name, reason in why.items() if reason}
         self.cameras = cameras
-        self.live.keep_only(camera.name for camera in cameras)
-        self.changes += 1
-        self._renew_roster(self._site.gallery_version)
+        hosted = tuple(camera for camera in cameras if not why[camera.name])
+        before, self._hosted = self._hosted, hosted
+        self.live.keep_only(camera.name for camera in hosted)
         worker = self._worker
-        if worker is not None:
+        if worker is not None and _sources(hosted) != _sources(before):
             self._replacing = True
             worker.send(Stop())
 
     def _renew_roster(self, version: int) -> None:
         """Read who may be recognised, on which camera, and tell the worker."""
         by_purpose: dict[str, tuple[Reference, ...]] = {}
-        for purpose in {camera.purpose for camera in self.cameras}:
+        undeclared: dict[str, str] = {}
+        for purpose in {camera.purpose for camera in self._hosted}:
             try:
                 found = gallery_snapshot(
                     self._site,
                     purpose=purpose,
-                    recogniser_sha256=self._recogniser,
+                    recogniser_sha256=self.recogniser_sha256,
                     at_unix_s=self._clock.unix_s(),
                     retention=self._settings.retention,
                 )
-            except NotDeclared:
+            except NotDeclared as error:
                 found = []  # only 1:1 until the purpose is declared (invariant I7)
+                undeclared[purpose] = error.cause
             by_purpose[purpose] = tuple(found)
+        why = dict(self.overdue)
+        for camera in self._hosted:
+            here = references_at(Place(camera.name, camera.zone), by_purpose[camera.purpose])
+            why[camera.name] = undeclared.get(camera.purpose) or ("" if here else NOBODY_HERE)
+        self._why_not_recognising = why
         self.people = tuple(list_people(self._site))
         self._use_roster(
-            NewRoster(version, {camera.name: by_purpose[camera.purpose] for camera in self.cameras})
+            NewRoster(version, {camera.name: by_purpose[camera.purpose] for camera in self._hosted})
         )
+
+    def _record_use(self) -> None:
+        """Keep for how long each camera has recognised people since this was done last."""
+        try:
+            add_use(self._site, self._use.take())
+        except ConsentryError as error:
+            log.error("recognition_time_not_recorded", error=type(error).__name__, cause=error.cause)
 
     def _use_roster(self, roster: NewRoster) -> None:
         with self._telling:
@@ -336,3 +406,8 @@ class Hub:
             if worker is not None:
                 worker.send(roster)
         self.changes += 1
+
+
+def _sources(cameras: tuple[Camera, ...]) -> list[tuple[str, str, int, str | None]]:
+    """What of the cameras a worker is told only when it begins."""
+    return [(one.name, one.url_redacted, one.added_unix_ms, one.zone) for one in cameras]

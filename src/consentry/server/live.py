@@ -39,6 +39,7 @@ class LiveState:
         self._lock = threading.Lock()
         self._pictures: dict[str, Shown] = {}
         self._health: dict[str, Health] = {}
+        self._wanted: frozenset[str] | None = None
         self._number = round(clock.unix_s() * _MS_PER_S)
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._closed = False
@@ -47,6 +48,8 @@ class LiveState:
     def show(self, message: LivePicture) -> None:
         """A newer picture has come."""
         with self._lock:
+            if not self._is_wanted(message.camera):
+                return
             self._number += 1
             self._pictures[message.camera] = Shown(self._number, message.time_s, message.jpeg)
             self._wake()
@@ -54,6 +57,8 @@ class LiveState:
     def told(self, message: Health) -> None:
         """A camera's health has come. A camera that does not stream has no picture to show."""
         with self._lock:
+            if not self._is_wanted(message.camera):
+                return
             self._health[message.camera] = message
             if message.state != "streaming":
                 self._pictures.pop(message.camera, None)
@@ -70,9 +75,10 @@ class LiveState:
                     )
 
     def keep_only(self, cameras: Iterable[str]) -> None:
-        """Forget every other camera."""
-        kept = set(cameras)
+        """Forget every other camera, and from now on what a worker still says of one."""
+        kept = frozenset(cameras)
         with self._lock:
+            self._wanted = kept
             for camera in set(self._health) - kept:
                 del self._health[camera]
             for camera in set(self._pictures) - kept:
@@ -119,6 +125,9 @@ class LiveState:
             with self._lock:
                 self._waiting.discard(waiter)
         return None
+
+    def _is_wanted(self, camera: str) -> bool:
+        return self._wanted is None or camera in self._wanted
 
     def _wake(self) -> None:
         for loop, event in self._waiting:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import structlog
@@ -15,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from consentry.errors import ConsentryError
+from consentry.errors import ConsentryError, FieldsInvalid
 
 MEDIA_TYPE = "application/problem+json"
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
@@ -35,7 +36,9 @@ class LengthMissing(ConsentryError):
     http_status = 411
 
 
-def problem(*, kind: str, status: int, detail: str, mend: str, instance: str) -> JSONResponse:
+def problem(
+    *, kind: str, status: int, detail: str, mend: str, instance: str, fields: Mapping[str, str] | None = None
+) -> JSONResponse:
     """The response for one error.
 
     Args:
@@ -44,6 +47,7 @@ def problem(*, kind: str, status: int, detail: str, mend: str, instance: str) ->
         detail: What is wrong, one line.
         mend: What to do about it; may be empty.
         instance: Path of the request.
+        fields: By field of a document, what is wrong with it.
     """
     words = _WORD_START.sub(" ", kind).lower()
     return JSONResponse(
@@ -54,7 +58,8 @@ def problem(*, kind: str, status: int, detail: str, mend: str, instance: str) ->
             "detail": detail,
             "mend": mend,
             "instance": instance,
-        },
+        }
+        | ({"fields": dict(fields)} if fields else {}),
         status_code=status,
         media_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store"},
@@ -69,6 +74,7 @@ def problem_of(error: ConsentryError, instance: str) -> JSONResponse:
         detail=error.cause,
         mend=error.mend,
         instance=instance,
+        fields=error.problems if isinstance(error, FieldsInvalid) else None,
     )
 
 

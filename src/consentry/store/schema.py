@@ -436,5 +436,7 @@ class DpiaRow(Base):
     actor: Mapped[str]
     #: SHA-256 of the canonical JSON of the live configuration it was generated from.
     configuration_sha256: Mapped[str]
+    #: That JSON, so that what has changed since can be told.
+    configuration_json: Mapped[str]
     #: SHA-256 of the document that was signed off.
     document_sha256: Mapped[str]

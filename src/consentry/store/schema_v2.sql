@@ -67,6 +67,7 @@ CREATE TABLE dpia (
   signed_unix_ms BIGINT NOT NULL,
   actor TEXT NOT NULL,
   configuration_sha256 TEXT NOT NULL,
+  configuration_json TEXT NOT NULL,
   document_sha256 TEXT NOT NULL,
   CONSTRAINT pk_dpia PRIMARY KEY (id)
 );

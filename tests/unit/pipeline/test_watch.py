@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from consentry.clock import SystemClock
+from consentry.clock import SimulatedClock, SystemClock
 from consentry.config import Media
 from consentry.errors import BadMedia, ConsentryError, EngineError
 from consentry.media import VideoWriter, open_source, probe
@@ -73,6 +73,18 @@ def test_the_whole_source_becomes_the_video(clip: Path, tmp_path: Path) -> None:
     assert run(clip, Passing(), out) == 20
     assert frames_of(out) == 20
     assert probe(str(out), settings=Media(), clock=CLOCK).frame_wh == (64, 48)
+
+
+def test_a_watch_ends_at_a_moment(clip: Path) -> None:
+    clock = SimulatedClock()
+    stages = Passing()
+
+    def tick(redacted: Redacted) -> None:
+        clock.advance(1.0)
+
+    with open_source(str(clip), camera="c", settings=Media(), clock=CLOCK) as source:
+        watch(source, stages, clock=clock, end_unix_s=clock.unix_s() + 5.0, on_frame=tick)
+    assert 5 <= stages.counts.frames_analysed <= 7  # the next frame may have been taken already
 
 
 def test_the_limit_counts_the_sources_own_time(clip: Path, tmp_path: Path) -> None:

@@ -28,3 +28,10 @@ def undeclared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runn
     """An installation without a declaration, shared by the tests of a module."""
     with running(tmp_path_factory.mktemp("undeclared")) as it:
         yield it
+
+
+@pytest.fixture
+def own_undeclared_server(tmp_path: Path) -> Iterator[Running]:
+    """The same, for one test alone."""
+    with running(tmp_path) as it:
+        yield it

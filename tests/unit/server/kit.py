@@ -109,14 +109,15 @@ def running(
     *,
     declared: bool = False,
     analyser: PhotoAnalyser | None = None,
+    settings: Settings | None = None,
     prepare: Callable[[FastAPI, Services], None] | None = None,
 ) -> Iterator[Running]:
     """A hub without cameras on an installation in `folder`; `prepare` completes its application."""
-    clock = SimulatedClock(START_UNIX_S)
+    clock, settings = SimulatedClock(START_UNIX_S), settings or Settings()
     with opened(folder, clock=clock, declared=declared) as site:
         hub = Hub(
             site,
-            Settings(),
+            settings,
             clock,
             runtime=Runtime("onnxruntime", "f32", 1),
             models_folder=folder / "models",
@@ -133,7 +134,7 @@ def running(
             views=Views(site),
             searches=Searches(site, clock, Settings().server.searches_per_minute),
             analyser=SharedAnalyser(lambda: analyser or FakeAnalyser()),
-            settings=Settings(),
+            settings=settings,
             clock=clock,
         )
         link = OneTimeLink()

@@ -38,8 +38,8 @@ def test_only_a_streaming_camera_has_a_picture() -> None:
     ends: list[Callable[[], None]] = [
         lambda: live.told(_health("a", "unreachable")),
         lambda: live.worker_lost(["a"]),
-        lambda: live.keep_only(["b"]),
         live.close,
+        lambda: live.keep_only(["b"]),
     ]
     for end in ends:
         live.told(_health("a", "streaming"))
@@ -98,3 +98,13 @@ def test_the_newest_picture_is_shown_and_its_number_is_the_highest(steps: list[t
         for one in "abc":
             picture = live.picture(one)
             assert (picture.jpeg if picture else None) == expected.get(one)
+
+
+def test_what_a_worker_still_says_of_a_camera_that_left_is_not_taken() -> None:
+    live = LiveState(SimulatedClock())
+    live.keep_only(["a"])
+    live.keep_only(["b"])
+    live.told(_health("a", "streaming"))
+    live.show(LivePicture("a", 0, 0.0, b"1"))
+    assert live.health("a") is None
+    assert live.picture("a") is None

@@ -195,6 +195,7 @@ def _rights_tables() -> None:
         sa.Column("signed_unix_ms", sa.BigInteger(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("configuration_sha256", sa.Text(), nullable=False),
+        sa.Column("configuration_json", sa.Text(), nullable=False),
         sa.Column("document_sha256", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_dpia"),
     )
