@@ -26,7 +26,7 @@ def rotate_command(data: DataDir = None, json_out: JsonOut = False) -> None:
         return
     typer.echo(
         f"The template key is now version {report.version}: {report.templates} template(s) of "
-        f"{report.people} people are under it. Ledger entry {report.ledger_seq}."
+        f"{report.people} person(s) are under it. Ledger entry {report.ledger_seq}."
     )
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -196,9 +197,10 @@ def _template_needles(site: Site, session: Session, row: TemplateRow, key: Seali
         rotation = site.rotation(session)
     except DataDamaged:
         return needles
-    values = {"a template": kept}
+    values: dict[str, npt.NDArray[np.floating[Any]]] = {"a template": kept}
     if rotation is not None and row.rotation_version == rotation.version:
-        values = {"a turned template": kept, "a template": rotation.turn_back(kept)}
+        raw = rotation.turn_back(kept).astype(np.float32)  # to the last bit
+        values = {"a turned template": kept, "a template": raw}
     for what, numbers in values.items():
         for kind in (np.float64, np.float32, np.float16):
             packed = numbers.astype(kind).tobytes()

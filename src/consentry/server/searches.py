@@ -76,6 +76,6 @@ class Searches:
             while begun_s and now_s - begun_s[0] >= WINDOW_S:
                 begun_s.popleft()
             if len(begun_s) >= self._per_minute:
-                return begun_s[0] + WINDOW_S - now_s
+                return WINDOW_S - (now_s - begun_s[0])
             begun_s.append(now_s)
             return 0.0

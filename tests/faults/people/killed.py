@@ -20,6 +20,7 @@ from sqlalchemy import Engine, event
 from tests.unit.people.kit import ACTOR, enrolled, opened
 
 from consentry.people.erase import withdraw
+from consentry.people.rekey import rotate_keys
 from consentry.people.roster import list_people
 from consentry.people.site import Site
 
@@ -31,7 +32,7 @@ def main(act: str, folder: Path) -> None:
     base = folder / "base"
     with opened(base, declared=True) as site:
         enrolled(site, 2, "Ben Neighbour")
-        if act == "withdraw":
+        if act != "enrol":
             enrolled(site, 1, "Ada Example")
     died = []
     for step in range(1, MOST_STEPS):
@@ -67,6 +68,8 @@ def _dies_at(step: int, folder: Path, act: str) -> bool:
 def _perform(site: Site, act: str) -> None:
     if act == "enrol":
         enrolled(site, 1, "Ada Example")
+    elif act == "rotate":
+        rotate_keys(site, actor=ACTOR)
     else:
         (person_id,) = [person.id for person in list_people(site) if person.name == "Ada Example"]
         withdraw(site, person_id, reason="asked", actor=ACTOR)

@@ -1,4 +1,4 @@
-"""A process killed at any step leaves someone enrolled whole or not at all, erased whole or not at all."""
+"""A process killed at any step leaves someone enrolled whole or not at all, erased and re-keyed likewise."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from tests.unit.people.kit import ACTOR, opened, photo
+from tests.unit.people.kit import ACTOR, PURPOSE, RECOGNISER, opened, photo, template
 
-from consentry.people.roster import export_person, list_people
+from consentry.people.roster import export_person, gallery_snapshot, list_people
 from consentry.people.scan import Needle, pieces, scan_for
 from consentry.people.site import Site
 from consentry.people.upkeep import check_site
@@ -113,3 +113,39 @@ def test_erasure_is_whole_or_not_at_all(folder: Path) -> None:
                 assert scan_for(left, sealed).hits == (), left.name
                 erased += 1
     assert 0 < erased < len(folders)
+
+
+def _keys_and_templates(folder: Path) -> list[Needle]:
+    """What the installation of `folder` holds of templates and their key, as it lies on the disk."""
+    with opened(folder) as site, site.read() as session:
+        values: list[bytes] = []
+        for stored in ("SELECT sealed_template FROM template", "SELECT sealed_seed FROM template_rotation"):
+            values += session.execute(text(stored)).scalars()
+    return [needle for value in values for needle in pieces("sealed", value, 8)]
+
+
+@pytest.mark.timeout(280)
+def test_rotation_is_whole_or_not_at_all(folder: Path) -> None:
+    folders = _folders_of_the_killed("rotate", folder)
+    assert len(folders) > 15
+    before = _keys_and_templates(folder / "base")
+    rotated = 0
+    for left in folders:
+        with opened(left) as site:
+            assert check_site(site, mend=False, actor=ACTOR) == [], left.name
+            assert not is_compaction_pending(site.database)
+            references = gallery_snapshot(
+                site, purpose=PURPOSE, recogniser_sha256=RECOGNISER, at_unix_s=site.clock.unix_s()
+            )
+            (rotation,) = {reference.rotation for reference in references}
+            assert rotation is not None
+            assert len(references) == 4
+            for person, name in ((1, "Ada Example"), (2, "Ben Neighbour")):
+                probe = rotation.turn(template(person, 0))
+                scores = [float(probe @ one.template) for one in references if one.name == name]
+                assert max(scores) == pytest.approx(1.0, abs=1e-6), left.name
+            assert _logged(site, "keys.rotated") == rotation.version - 1
+            if rotation.version == 2:
+                assert scan_for(left, before).hits == (), left.name
+                rotated += 1
+    assert 0 < rotated < len(folders)

@@ -27,7 +27,8 @@ def _units(seed: int, count: int, common: float) -> Floats:
     """Unit vectors, the more alike the larger `common`."""
     rng = np.random.default_rng(seed)
     found = rng.standard_normal((count, DIMENSIONS)) + common * rng.standard_normal(DIMENSIONS)
-    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    return found.astype(np.float32)
 
 
 def test_the_matrix_of_a_seed_is_orthogonal_and_the_same_everywhere() -> None:
