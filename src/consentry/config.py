@@ -101,6 +101,17 @@ class Media(BaseModel):
     max_pixels: int = Field(50_000_000, ge=1, description="Largest picture accepted, in pixels.")
 
 
+class Backup(BaseModel):
+    """Backups."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    recipient: str = Field(
+        "",
+        description="Whom backups are encrypted to without `--to`: `age1…`, or several with spaces.",
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one installation."""
 
@@ -113,6 +124,7 @@ class Settings(BaseSettings):
     redaction: Redaction = Field(default_factory=Redaction)
     server: Server = Field(default_factory=Server)
     media: Media = Field(default_factory=Media)
+    backup: Backup = Field(default_factory=Backup)
 
     @classmethod
     def settings_customise_sources(

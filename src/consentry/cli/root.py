@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 import consentry
-from consentry.cli import bench, camera, check, declare, demo, doctor, ledger, models, person, serve
+from consentry.cli import backup, bench, camera, check, declare, demo, doctor, ledger, models, person, serve
 from consentry.cli import redact as redact_command
 from consentry.cli import verify as verify_command
 from consentry.cli import watch as watch_command
@@ -44,6 +44,8 @@ app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.command("check")(check.check)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.add_typer(declare.app, name="declare")
 app.add_typer(models.app, name="models")
 app.add_typer(person.app, name="person")

@@ -7,7 +7,6 @@ It cannot see what the disk itself keeps of overwritten blocks; see docs/consent
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +20,9 @@ from consentry.people.roster import consents_of
 from consentry.people.scan import PIECE_BYTES, Needle, Scan, pieces, scan_for
 from consentry.people.seal import Kind, SealingKey
 from consentry.people.site import Site
+from consentry.people.snapshot import discard_snapshot
 from consentry.people.templates import open_template
+from consentry.people.tombstones import Tombstones, tombstone_of
 from consentry.store.pending import finish_erasures
 from consentry.store.schema import (
     BlobRow,
@@ -33,6 +34,7 @@ from consentry.store.schema import (
     PersonKeyRow,
     PersonRow,
     PhotoRow,
+    ReceiptRow,
     SightingRow,
     SiteRow,
     TemplateRow,
@@ -40,10 +42,11 @@ from consentry.store.schema import (
     UserRow,
 )
 
-Reason = Literal["asked", "consent-ended"]
+Reason = Literal["asked", "consent-ended", "restored"]
 MIN_NAME_BYTES = 6
 """A shorter name turns up in random bytes by chance too often to prove anything."""
 
+_ACTOR = "consentry"
 _TEMPLATE_PIECES = 4
 _PHOTO_PIECES = 3
 _TEXT_COLUMNS: tuple[tuple[str, InstrumentedAttribute[str]], ...] = (
@@ -101,11 +104,11 @@ class _Traces:
 def withdraw(site: Site, person_id: str, *, reason: Reason, actor: str) -> ErasureReport:
     """Erase one person.
 
-    Key, rows and ledger entry change in one transaction. Should the process die after it, the next
-    `Site.open` removes the blobs and rewrites the database.
+    The tombstone outside the data folder comes first; then key, rows and ledger entry change in one
+    transaction. Should the process die after either, the next `Site.open` does the rest.
 
     Args:
-        reason: `asked` by the person, or `consent-ended`.
+        reason: `asked` by the person, `consent-ended`, or `restored` although they had been erased.
         actor: Who does this, for the ledger.
 
     Raises:
@@ -138,18 +141,22 @@ def withdraw(site: Site, person_id: str, *, reason: Reason, actor: str) -> Erasu
         # Key, consents, photos and templates go with the person, sightings lose the id: see the schema.
         session.execute(delete(PersonRow).where(PersonRow.id == person_id))
         session.execute(delete(BlobRow).where(BlobRow.sha256.in_(traces.blobs)))
-        session.add(
+        tombstone = tombstone_of(person_id)
+        session.merge(  # one who is erased again may have one already
             TombstoneRow(
-                person_id_sha256=hashlib.sha256(person_id.encode()).hexdigest(),
+                person_id_sha256=tombstone,
                 erased_unix_ms=site.now_unix_ms(),
                 compacted_unix_ms=None,
             )
         )
         site.bump_gallery_version(session)
         name_also_in = _name_also_in(session, traces.name) if traces.name else ()
+        # Last before the commit: nothing that could be refused is left.
+        site.tombstones.add({tombstone: site.now_unix_ms()})
     for blob in traces.blobs:
         site.blobs.remove(blob)
     finish_erasures(site.database, site.now_unix_ms())
+    discard_snapshot(site.data_dir)  # after the rewriting, which waits for whoever reads an older state
     needles, scan = _prove(site, traces, look_for_name=not name_also_in)
     return ErasureReport(
         person_id=person_id,
@@ -194,6 +201,37 @@ def erase_expired(site: Site, *, actor: str) -> list[ErasureReport]:
     ]
 
 
+def returned_people(site: Site) -> list[str]:
+    """Ids of people who are enrolled although a tombstone says that they were erased.
+
+    Raises:
+        UsageError: the list of tombstones is another site's.
+    """
+    with site.read() as session:
+        erased = set(session.scalars(select(TombstoneRow.person_id_sha256))) | set(site.tombstones.read())
+        people = session.scalars(select(PersonRow.id).order_by(PersonRow.id)).all()
+    return [person_id for person_id in people if tombstone_of(person_id) in erased]
+
+
+def unlisted_tombstones(site: Site) -> Tombstones:
+    """Tombstones of the database that the list outside the data folder lacks. Raises as `returned_people`."""
+    listed = site.tombstones.read()
+    with site.read() as session:
+        rows = session.execute(select(TombstoneRow.person_id_sha256, TombstoneRow.erased_unix_ms))
+        return {name: unix_ms for name, unix_ms in rows if name not in listed}
+
+
+def erase_again(site: Site) -> list[ErasureReport]:
+    """Bring the list of tombstones up to date, then erase everyone on it who is here all the same.
+
+    Raises as `withdraw` does.
+    """
+    missing = unlisted_tombstones(site)
+    if missing or not site.tombstones.exists():
+        site.tombstones.add(missing)
+    return [withdraw(site, person_id, reason="restored", actor=_ACTOR) for person_id in returned_people(site)]
+
+
 def _traces(site: Site, session: Session, person_id: str, key: SealingKey) -> _Traces:
     """Something damaged is no reason to keep the rest: what does not open is looked for as it is stored."""
     person = session.get_one(PersonRow, person_id)
@@ -209,6 +247,10 @@ def _traces(site: Site, session: Session, person_id: str, key: SealingKey) -> _T
         name = ""
     for sealed in session.scalars(select(ConsentRow.sealed_record).where(ConsentRow.person_id == person_id)):
         needles += pieces("a sealed consent", sealed, _TEMPLATE_PIECES)
+    for sealed in session.scalars(select(ReceiptRow.sealed_receipt).where(ReceiptRow.person_id == person_id)):
+        needles += pieces("a sealed receipt", sealed, _TEMPLATE_PIECES)
+    if person.sealed_refusal is not None:
+        needles += pieces("a sealed refusal", person.sealed_refusal, 2)
     templates = session.scalars(select(TemplateRow).where(TemplateRow.person_id == person_id)).all()
     for row in templates:
         needles += _template_needles(row, key)

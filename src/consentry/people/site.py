@@ -18,9 +18,13 @@ from consentry.ledger.entry import Entry, Event, Payload
 from consentry.ledger.log import Ledger
 from consentry.people.keys import new_salt, person_key, site_key
 from consentry.people.seal import Kind, SealingKey
+from consentry.people.settle import settle_restore
+from consentry.people.snapshot import BACKUP_PART
+from consentry.people.tombstones import TombstoneFile
 from consentry.store.blobs import Blobs
 from consentry.store.check import remove_strays
 from consentry.store.database import DATABASE_FILE, Database, open_database
+from consentry.store.parts import clear_left_over
 from consentry.store.pending import finish_erasures, is_compaction_pending
 from consentry.store.schema import PersonKeyRow, SiteRow
 
@@ -37,7 +41,7 @@ class Site:
         site_uuid: The installation's own id.
         name: What the folder was called when it was made.
         clock: Where the time comes from.
-        database, blobs, key, ledger: Its parts.
+        database, blobs, key, ledger, tombstones: Its parts.
     """
 
     def __init__(self, data_dir: Path, database: Database, clock: Clock) -> None:
@@ -62,22 +66,28 @@ class Site:
                 "Put the right key in its place; see docs/consent.md for where it is looked for",
             ) from None
         seed = self.key.open(sealed_seed, Kind.LEDGER_SEED, self.site_uuid)
+        self.tombstones = TombstoneFile(self.site_uuid, data_dir)
         self.ledger = Ledger(_origin(self.site_uuid), Ed25519PrivateKey.from_private_bytes(seed))
 
     @classmethod
     def open(cls, data_dir: Path, *, clock: Clock, create: bool = False) -> Site:
         """The installation in `data_dir`, made first if there is none and `create` is set.
 
-        Finishes what a killed process left: removes blobs that no row names, and rewrites the database if
-        someone's erasure got no further than deleting the rows.
+        Finishes what a killed process left: a restore, the copy a backup was made from, blobs that no row
+        names, an erasure. Whoever has a tombstone but is here all the same, because an old copy of the folder
+        was put back, is erased again before anything else can happen.
 
         Raises:
             NotFound: there is no installation and `create` is not set.
             SiteKeyMissing: its key is not there or is another one.
             BadConfig: the key is given in two ways at once, or badly.
-            UsageError: `data_dir` is a file.
+            UsageError: `data_dir` is a file, or the list of tombstones is another site's.
+            LedgerBroken, ErasureIncomplete: someone has to be erased again, and cannot be.
             DataTooNew, DataDamaged, DiskFull, EnvironmentLack: see `consentry.store`.
         """
+        from consentry.people.erase import erase_again  # which needs this module
+
+        settle_restore(data_dir)
         if not create and not (data_dir / DATABASE_FILE).exists():
             raise _no_site(data_dir)
         kdf_salt = new_salt() if create else None
@@ -87,9 +97,11 @@ class Site:
             if create:
                 _create(database, data_dir, clock, kdf_salt)
             site = cls(data_dir, database, clock)
+            clear_left_over(data_dir / BACKUP_PART)
             remove_strays(database, site.blobs)
             if is_compaction_pending(database):
                 finish_erasures(database, site.now_unix_ms())
+            erase_again(site)
             undo.pop_all()
         return site
 
