@@ -7,6 +7,7 @@ It cannot see what the disk itself keeps of overwritten blocks; see docs/consent
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +15,7 @@ import numpy as np
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from consentry.errors import DataDamaged, ErasureIncomplete
+from consentry.errors import DataDamaged, ErasureIncomplete, NotFound
 from consentry.ledger.entry import Event
 from consentry.people.roster import consents_of
 from consentry.people.scan import PIECE_BYTES, Needle, Scan, pieces, scan_for
@@ -22,7 +23,7 @@ from consentry.people.seal import Kind, SealingKey
 from consentry.people.site import Site
 from consentry.people.snapshot import discard_snapshot
 from consentry.people.templates import open_template
-from consentry.people.tombstones import Tombstones, tombstone_of
+from consentry.people.tombstones import tombstone_of
 from consentry.store.pending import finish_erasures
 from consentry.store.schema import (
     BlobRow,
@@ -46,7 +47,6 @@ Reason = Literal["asked", "consent-ended", "restored"]
 MIN_NAME_BYTES = 6
 """A shorter name turns up in random bytes by chance too often to prove anything."""
 
-_ACTOR = "consentry"
 _TEMPLATE_PIECES = 4
 _PHOTO_PIECES = 3
 _TEXT_COLUMNS: tuple[tuple[str, InstrumentedAttribute[str]], ...] = (
@@ -118,13 +118,13 @@ def withdraw(site: Site, person_id: str, *, reason: Reason, actor: str) -> Erasu
         DataDamaged, DiskFull: see `consentry.store`.
     """
     with site.write() as session:
-        key = site.person_key(session, person_id)
+        key = _key_if_it_opens(site, session, person_id)
         traces = _traces(site, session, person_id, key)
         sightings = session.execute(
             select(func.count()).where(SightingRow.person_id == person_id)
         ).scalar_one()
-        pseudonym = key.pseudonym(person_id)
-        payloads = site.ledger.erase_payloads(session.connection(), pseudonym)
+        pseudonym = key.pseudonym(person_id) if key else _pseudonym_in_ledger(session, person_id)
+        payloads = site.ledger.erase_payloads(session.connection(), pseudonym) if pseudonym else 0
         entry = site.log(
             session,
             Event.PERSON_WITHDRAWN,
@@ -201,63 +201,74 @@ def erase_expired(site: Site, *, actor: str) -> list[ErasureReport]:
     ]
 
 
-def returned_people(site: Site) -> list[str]:
-    """Ids of people who are enrolled although a tombstone says that they were erased.
+def _key_if_it_opens(site: Site, session: Session, person_id: str) -> SealingKey | None:
+    """The person's key; None if it is damaged or lost, which is no reason to keep the rest.
 
     Raises:
-        UsageError: the list of tombstones is another site's.
+        NotFound: no such person.
     """
-    with site.read() as session:
-        erased = set(session.scalars(select(TombstoneRow.person_id_sha256))) | set(site.tombstones.read())
-        people = session.scalars(select(PersonRow.id).order_by(PersonRow.id)).all()
-    return [person_id for person_id in people if tombstone_of(person_id) in erased]
+    try:
+        return site.person_key(session, person_id)
+    except (DataDamaged, NotFound):
+        if session.get(PersonRow, person_id) is None:
+            raise
+        return None
 
 
-def unlisted_tombstones(site: Site) -> Tombstones:
-    """Tombstones of the database that the list outside the data folder lacks. Raises as `returned_people`."""
-    listed = site.tombstones.read()
-    with site.read() as session:
-        rows = session.execute(select(TombstoneRow.person_id_sha256, TombstoneRow.erased_unix_ms))
-        return {name: unix_ms for name, unix_ms in rows if name not in listed}
+def _pseudonym_in_ledger(session: Session, person_id: str) -> str | None:
+    """What the ledger calls the person, found by a payload that names their id."""
+    about = (
+        select(LedgerEntryRow.subject_pseudonym)
+        .join(LedgerPayloadRow, LedgerPayloadRow.seq == LedgerEntryRow.seq)
+        .where(
+            LedgerEntryRow.subject_pseudonym.is_not(None),
+            func.instr(LedgerPayloadRow.payload_json, person_id) > 0,
+        )
+    )
+    return session.scalars(about.limit(1)).one_or_none()
 
 
-def erase_again(site: Site) -> list[ErasureReport]:
-    """Bring the list of tombstones up to date, then erase everyone on it who is here all the same.
-
-    Raises as `withdraw` does.
-    """
-    missing = unlisted_tombstones(site)
-    if missing or not site.tombstones.exists():
-        site.tombstones.add(missing)
-    return [withdraw(site, person_id, reason="restored", actor=_ACTOR) for person_id in returned_people(site)]
-
-
-def _traces(site: Site, session: Session, person_id: str, key: SealingKey) -> _Traces:
+def _traces(site: Site, session: Session, person_id: str, key: SealingKey | None) -> _Traces:
     """Something damaged is no reason to keep the rest: what does not open is looked for as it is stored."""
     person = session.get_one(PersonRow, person_id)
-    wrapped_key = session.get_one(PersonKeyRow, person_id).wrapped_key
     needles = [
         Needle("the person's id", person_id.encode()),
-        *pieces("the wrapped key", wrapped_key, 2),
         *pieces("the sealed name", person.sealed_name, 2),
     ]
-    try:
-        name = key.open(person.sealed_name, Kind.NAME, person_id).decode()
-    except DataDamaged:
-        name = ""
-    for sealed in session.scalars(select(ConsentRow.sealed_record).where(ConsentRow.person_id == person_id)):
-        needles += pieces("a sealed consent", sealed, _TEMPLATE_PIECES)
-    for sealed in session.scalars(select(ReceiptRow.sealed_receipt).where(ReceiptRow.person_id == person_id)):
-        needles += pieces("a sealed receipt", sealed, _TEMPLATE_PIECES)
-    if person.sealed_refusal is not None:
-        needles += pieces("a sealed refusal", person.sealed_refusal, 2)
+    wrapped = session.get(PersonKeyRow, person_id)
+    if wrapped is not None:
+        needles += pieces("the wrapped key", wrapped.wrapped_key, 2)
+    for what, sealed in _sealed_records(session, person):
+        needles += pieces(what, sealed, _TEMPLATE_PIECES)
     templates = session.scalars(select(TemplateRow).where(TemplateRow.person_id == person_id)).all()
-    for row in templates:
-        needles += _template_needles(row, key)
     photos = session.scalars(select(PhotoRow).where(PhotoRow.person_id == person_id)).all()
-    for photo in photos:
-        needles += _photo_needles(site, photo, key)
+    name = ""
+    if key is not None:
+        try:
+            name = key.open(person.sealed_name, Kind.NAME, person_id).decode()
+        except DataDamaged:
+            name = ""  # it is looked for as it is stored
+        for row in templates:
+            needles += _template_needles(row, key)
+        for photo in photos:
+            needles += _photo_needles(site, photo, key)
     return _Traces(tuple(needles), name, tuple(photo.blob_sha256 for photo in photos), len(templates))
+
+
+def _sealed_records(session: Session, person: PersonRow) -> Iterator[tuple[str, bytes]]:
+    """What else is kept under the person's key, by what it is."""
+    records = select(ConsentRow.sealed_record).where(ConsentRow.person_id == person.id)
+    receipts = select(ReceiptRow.sealed_receipt).where(ReceiptRow.person_id == person.id)
+    templates = select(TemplateRow.sealed_template).where(TemplateRow.person_id == person.id)
+    for what, sealed in (
+        ("a sealed consent", records),
+        ("a sealed receipt", receipts),
+        ("a sealed template", templates),
+    ):
+        for content in session.scalars(sealed):
+            yield what, content
+    if person.sealed_refusal is not None:
+        yield "a sealed refusal", person.sealed_refusal
 
 
 def _template_needles(row: TemplateRow, key: SealingKey) -> list[Needle]:

@@ -85,7 +85,7 @@ class Site:
             LedgerBroken, ErasureIncomplete: someone has to be erased again, and cannot be.
             DataTooNew, DataDamaged, DiskFull, EnvironmentLack: see `consentry.store`.
         """
-        from consentry.people.erase import erase_again  # which needs this module
+        from consentry.people.returned import erase_again  # which needs this module
 
         settle_restore(data_dir)
         if not create and not (data_dir / DATABASE_FILE).exists():
