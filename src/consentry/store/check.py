@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select, text
+from sqlalchemy import delete, literal_column, select, text, update
 
 from consentry.errors import DataDamaged
 from consentry.store.blobs import Blobs, is_own_name
 from consentry.store.database import Database
-from consentry.store.schema import BlobRow, SightingRow
+from consentry.store.schema import Base, BlobRow, SightingRow
 
 _NAMING = SightingRow.__tablename__
 _OWNERS = {"person", "photo"}  # what is theirs goes with them
