@@ -155,6 +155,17 @@ class Ledger(BaseModel):
     )
 
 
+class Backup(BaseModel):
+    """Backups."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    recipient: str = Field(
+        "",
+        description="Whom backups are encrypted to without `--to`: `age1…`, or several with spaces.",
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one installation."""
 
@@ -169,6 +180,7 @@ class Settings(BaseSettings):
     media: Media = Field(default_factory=Media)
     retention: Retention = Field(default_factory=Retention)
     ledger: Ledger = Field(default_factory=Ledger)
+    backup: Backup = Field(default_factory=Backup)
 
     @classmethod
     def settings_customise_sources(

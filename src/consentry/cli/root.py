@@ -11,6 +11,7 @@ from rich.console import Console
 
 import consentry
 from consentry.cli import (
+    backup,
     bench,
     camera,
     check,
@@ -60,6 +61,8 @@ app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.command("check")(check.check)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.add_typer(declare.app, name="declare")
 app.add_typer(models.app, name="models")
 app.add_typer(person.app, name="person")

@@ -7,7 +7,7 @@ It cannot see what the disk itself keeps of overwritten blocks; see docs/consent
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,12 +16,14 @@ import numpy.typing as npt
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from consentry.errors import DataDamaged, ErasureIncomplete
+from consentry.errors import DataDamaged, ErasureIncomplete, NotFound
 from consentry.ledger.entry import Event
 from consentry.people.scan import PIECE_BYTES, Needle, Scan, pieces, scan_for
 from consentry.people.seal import Kind, SealingKey
 from consentry.people.site import Site
+from consentry.people.snapshot import discard_snapshot
 from consentry.people.templates import open_template
+from consentry.people.tombstones import tombstone_of
 from consentry.store.pending import finish_erasures
 from consentry.store.schema import (
     BlobRow,
@@ -33,6 +35,7 @@ from consentry.store.schema import (
     PersonKeyRow,
     PersonRow,
     PhotoRow,
+    ReceiptRow,
     SightingRow,
     SiteRow,
     TemplateRow,
@@ -40,7 +43,7 @@ from consentry.store.schema import (
     UserRow,
 )
 
-Reason = Literal["asked", "consent-ended", "not-seen"]
+Reason = Literal["asked", "consent-ended", "not-seen", "restored"]
 MIN_NAME_BYTES = 6
 """A shorter name turns up in random bytes by chance too often to prove anything."""
 
@@ -101,11 +104,12 @@ class _Traces:
 def withdraw(site: Site, person_id: str, *, reason: Reason, actor: str) -> ErasureReport:
     """Erase one person.
 
-    Key, rows and ledger entry change in one transaction. Should the process die after it, the next
-    `Site.open` removes the blobs and rewrites the database.
+    The tombstone outside the data folder comes first; then key, rows and ledger entry change in one
+    transaction. Should the process die after either, the next `Site.open` does the rest.
 
     Args:
-        reason: `asked` by the person, `consent-ended`, or `not-seen` for as long as the site keeps people.
+        reason: `asked` by the person, `consent-ended`, `not-seen` for as long as the site keeps people, or
+            `restored` although they had been erased.
         actor: Who does this, for the ledger.
 
     Raises:
@@ -115,13 +119,13 @@ def withdraw(site: Site, person_id: str, *, reason: Reason, actor: str) -> Erasu
         DataDamaged, DiskFull: see `consentry.store`.
     """
     with site.write() as session:
-        key = site.person_key(session, person_id)
+        key = _key_if_it_opens(site, session, person_id)
         traces = _traces(site, session, person_id, key)
         sightings = session.execute(
             select(func.count()).where(SightingRow.person_id == person_id)
         ).scalar_one()
-        pseudonym = key.pseudonym(person_id)
-        payloads = site.ledger.erase_payloads(session.connection(), pseudonym)
+        pseudonym = key.pseudonym(person_id) if key else _pseudonym_in_ledger(session, person_id)
+        payloads = site.ledger.erase_payloads(session.connection(), pseudonym) if pseudonym else 0
         entry = site.log(
             session,
             Event.PERSON_WITHDRAWN,
@@ -138,18 +142,22 @@ def withdraw(site: Site, person_id: str, *, reason: Reason, actor: str) -> Erasu
         # Key, consents, photos and templates go with the person, sightings lose the id: see the schema.
         session.execute(delete(PersonRow).where(PersonRow.id == person_id))
         session.execute(delete(BlobRow).where(BlobRow.sha256.in_(traces.blobs)))
-        session.add(
+        tombstone = tombstone_of(person_id)
+        session.merge(  # one who is erased again may have one already
             TombstoneRow(
-                person_id_sha256=hashlib.sha256(person_id.encode()).hexdigest(),
+                person_id_sha256=tombstone,
                 erased_unix_ms=site.now_unix_ms(),
                 compacted_unix_ms=None,
             )
         )
         site.bump_gallery_version(session)
         name_also_in = _name_also_in(session, traces.name) if traces.name else ()
+        # Last before the commit: nothing that could be refused is left.
+        site.tombstones.add({tombstone: site.now_unix_ms()})
     for blob in traces.blobs:
         site.blobs.remove(blob)
     finish_erasures(site.database, site.now_unix_ms())
+    discard_snapshot(site.data_dir)  # after the rewriting, which waits for whoever reads an older state
     needles, scan = _prove(site, traces, look_for_name=not name_also_in)
     return ErasureReport(
         person_id=person_id,
@@ -165,28 +173,74 @@ def withdraw(site: Site, person_id: str, *, reason: Reason, actor: str) -> Erasu
     )
 
 
-def _traces(site: Site, session: Session, person_id: str, key: SealingKey) -> _Traces:
+def _key_if_it_opens(site: Site, session: Session, person_id: str) -> SealingKey | None:
+    """The person's key; None if it is damaged or lost, which is no reason to keep the rest.
+
+    Raises:
+        NotFound: no such person.
+    """
+    try:
+        return site.person_key(session, person_id)
+    except (DataDamaged, NotFound):
+        if session.get(PersonRow, person_id) is None:
+            raise
+        return None
+
+
+def _pseudonym_in_ledger(session: Session, person_id: str) -> str | None:
+    """What the ledger calls the person, found by a payload that names their id."""
+    about = (
+        select(LedgerEntryRow.subject_pseudonym)
+        .join(LedgerPayloadRow, LedgerPayloadRow.seq == LedgerEntryRow.seq)
+        .where(
+            LedgerEntryRow.subject_pseudonym.is_not(None),
+            func.instr(LedgerPayloadRow.payload_json, person_id) > 0,
+        )
+    )
+    return session.scalars(about.limit(1)).one_or_none()
+
+
+def _traces(site: Site, session: Session, person_id: str, key: SealingKey | None) -> _Traces:
     """Something damaged is no reason to keep the rest: what does not open is looked for as it is stored."""
     person = session.get_one(PersonRow, person_id)
-    wrapped_key = session.get_one(PersonKeyRow, person_id).wrapped_key
     needles = [
         Needle("the person's id", person_id.encode()),
-        *pieces("the wrapped key", wrapped_key, 2),
         *pieces("the sealed name", person.sealed_name, 2),
     ]
-    try:
-        name = key.open(person.sealed_name, Kind.NAME, person_id).decode()
-    except DataDamaged:
-        name = ""
-    for sealed in session.scalars(select(ConsentRow.sealed_record).where(ConsentRow.person_id == person_id)):
-        needles += pieces("a sealed consent", sealed, _TEMPLATE_PIECES)
+    wrapped = session.get(PersonKeyRow, person_id)
+    if wrapped is not None:
+        needles += pieces("the wrapped key", wrapped.wrapped_key, 2)
+    for what, sealed in _sealed_records(session, person):
+        needles += pieces(what, sealed, _TEMPLATE_PIECES)
     templates = session.scalars(select(TemplateRow).where(TemplateRow.person_id == person_id)).all()
-    for row in templates:
-        needles += _template_needles(site, session, row, key)
     photos = session.scalars(select(PhotoRow).where(PhotoRow.person_id == person_id)).all()
-    for photo in photos:
-        needles += _photo_needles(site, photo, key)
+    name = ""
+    if key is not None:
+        try:
+            name = key.open(person.sealed_name, Kind.NAME, person_id).decode()
+        except DataDamaged:
+            name = ""  # it is looked for as it is stored
+        for row in templates:
+            needles += _template_needles(site, session, row, key)
+        for photo in photos:
+            needles += _photo_needles(site, photo, key)
     return _Traces(tuple(needles), name, tuple(photo.blob_sha256 for photo in photos), len(templates))
+
+
+def _sealed_records(session: Session, person: PersonRow) -> Iterator[tuple[str, bytes]]:
+    """What else is kept under the person's key, by what it is."""
+    records = select(ConsentRow.sealed_record).where(ConsentRow.person_id == person.id)
+    receipts = select(ReceiptRow.sealed_receipt).where(ReceiptRow.person_id == person.id)
+    templates = select(TemplateRow.sealed_template).where(TemplateRow.person_id == person.id)
+    for what, sealed in (
+        ("a sealed consent", records),
+        ("a sealed receipt", receipts),
+        ("a sealed template", templates),
+    ):
+        for content in session.scalars(sealed):
+            yield what, content
+    if person.sealed_refusal is not None:
+        yield "a sealed refusal", person.sealed_refusal
 
 
 def _template_needles(site: Site, session: Session, row: TemplateRow, key: SealingKey) -> list[Needle]:

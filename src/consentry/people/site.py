@@ -27,9 +27,13 @@ from consentry.people.rotation import (
     turn_templates,
 )
 from consentry.people.seal import Kind, SealingKey
+from consentry.people.settle import settle_restore
+from consentry.people.snapshot import BACKUP_PART
+from consentry.people.tombstones import TombstoneFile
 from consentry.store.blobs import Blobs
 from consentry.store.check import remove_strays
 from consentry.store.database import DATABASE_FILE, Database, open_database
+from consentry.store.parts import clear_left_over
 from consentry.store.pending import finish_erasures, is_compaction_pending
 from consentry.store.schema import PersonKeyRow, SiteRow
 
@@ -47,7 +51,7 @@ class Site:
         site_uuid: The installation's own id.
         name: What the folder was called when it was made.
         clock: Where the time comes from.
-        database, blobs, key, ledger: Its parts.
+        database, blobs, key, ledger, tombstones: Its parts.
     """
 
     def __init__(self, data_dir: Path, database: Database, clock: Clock) -> None:
@@ -72,6 +76,7 @@ class Site:
                 "Put the right key in its place; see docs/consent.md for where it is looked for",
             ) from None
         seed = self.key.open(sealed_seed, Kind.LEDGER_SEED, self.site_uuid)
+        self.tombstones = TombstoneFile(self.site_uuid, data_dir)
         self.ledger = Ledger(_origin(self.site_uuid), Ed25519PrivateKey.from_private_bytes(seed))
         self._rotation: tuple[bytes, Rotation] | None = None
 
@@ -79,17 +84,22 @@ class Site:
     def open(cls, data_dir: Path, *, clock: Clock, create: bool = False) -> Site:
         """The installation in `data_dir`, made first if there is none and `create` is set.
 
-        Finishes what a killed process left: removes blobs that no row names, and rewrites the database if
-        someone's erasure, or a change of the template key, got no further than the rows. Templates that
-        schema 1 kept are brought under the rotation, and its ledger is cut into tiles.
+        Finishes what a killed process left: a restore, the copy a backup was made from, blobs that no row
+        names, an erasure, a change of the template key. Brings the templates of schema 1 under the rotation
+        and cuts its ledger into tiles. Whoever has a tombstone but is here all the same, because an old copy
+        of the folder was put back, is erased again before anything else can happen.
 
         Raises:
             NotFound: there is no installation and `create` is not set.
             SiteKeyMissing: its key is not there or is another one.
             BadConfig: the key is given in two ways at once, or badly.
-            UsageError: `data_dir` is a file.
+            UsageError: `data_dir` is a file, or the list of tombstones is another site's.
+            LedgerBroken, ErasureIncomplete: someone has to be erased again, and cannot be.
             DataTooNew, DataDamaged, DiskFull, EnvironmentLack: see `consentry.store`.
         """
+        from consentry.people.returned import erase_again  # which needs this module
+
+        settle_restore(data_dir)
         if not create and not (data_dir / DATABASE_FILE).exists():
             raise _no_site(data_dir)
         kdf_salt = new_salt() if create else None
@@ -99,11 +109,13 @@ class Site:
             if create:
                 _create(database, data_dir, clock, kdf_salt)
             site = cls(data_dir, database, clock)
+            clear_left_over(data_dir / BACKUP_PART)
             remove_strays(database, site.blobs)
             site._protect_templates()
             site._ensure_tiles()
             if is_compaction_pending(database):
                 finish_erasures(database, site.now_unix_ms())
+            erase_again(site)
             undo.pop_all()
         return site
 

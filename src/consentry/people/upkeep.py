@@ -5,9 +5,10 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from consentry.config import DEFAULT_RETENTION, Retention
-from consentry.errors import ConsentInvalid, DataDamaged, LedgerBroken
+from consentry.errors import ConsentInvalid, DataDamaged, LedgerBroken, NotFound
 from consentry.ledger.entry import Event
 from consentry.people.retention import Ended, enforce, people_past_retention
+from consentry.people.returned import check_returned
 from consentry.people.roster import consents_of
 from consentry.people.seal import Kind
 from consentry.people.site import Site
@@ -27,9 +28,10 @@ def check_site(
     """Everything that is not as it should be; empty if all is well.
 
     Args:
-        mend: Whether to put right what can be: files that belong to nothing are deleted, and people whose
-            consent or term of retention has ended are erased. Mending is logged, so it needs a ledger that
-            verifies.
+        mend: Whether to put right what can be: files and rows that belong to nothing are deleted, and people
+            whose consent or term of retention has ended, or who were erased before, are erased. What a backup
+            could bring back, such as a damaged seal, is left alone. Mending is logged, so it needs a ledger
+            that verifies.
         actor: Who does this, for the ledger.
         retention: How long someone is kept at most.
 
@@ -40,6 +42,7 @@ def check_site(
     ledger_findings = _check_ledger(site)
     mend = mend and not ledger_findings
     findings = ledger_findings + check_store(site.database, site.blobs, mend=mend)
+    findings += check_returned(site, mend=mend, actor=actor)
     damaged = _check_rotation(site) + _check_sealed(site)
     findings += damaged
     if not damaged:
@@ -98,6 +101,11 @@ def _check_sealed(site: Site) -> list[Finding]:
                     open_template(row, key)
                 for photo in session.scalars(select(PhotoRow).where(PhotoRow.person_id == person.id)):
                     key.open(site.blobs.read(photo.blob_sha256), Kind.PHOTO, photo.id)
+            except NotFound:
+                how = f"Restore a backup, or run `consentry person withdraw {person.id}`"
+                findings.append(
+                    Finding("person", f"person {person.id} has lost their key", how, mended=False)
+                )
             except (DataDamaged, ConsentInvalid) as error:
                 findings.append(
                     Finding("person", f"person {person.id}: {error.cause}", error.mend, mended=False)

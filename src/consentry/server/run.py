@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import ipaddress
 import os
 import signal
@@ -20,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 
 from consentry.errors import EnvironmentLack, UsageError
 from consentry.server.hub import Hub
-from consentry.store.failures import mapped_errors
+from consentry.store.parts import exclusive
 
 LOCK_FILE = "hub.lock"
 CLOSE_CONNECTIONS_WITHIN_S = 3
@@ -37,16 +36,11 @@ def only_hub(data_dir: Path) -> Iterator[None]:
         EnvironmentLack: another hub runs on it.
         DiskFull: the folder cannot be written to.
     """
-    path = data_dir / LOCK_FILE
-    with mapped_errors(path):
-        lock = path.open("ab")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with exclusive(data_dir / LOCK_FILE) as is_free:
+        if not is_free:
             raise EnvironmentLack(
                 f"another Consentry serves {data_dir} already", "Stop it, or give another folder with --data"
-            ) from None
+            )
         yield
 
 

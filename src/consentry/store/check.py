@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select, text
+from sqlalchemy import delete, literal_column, select, text, update
 
 from consentry.errors import DataDamaged
 from consentry.store.blobs import Blobs, is_own_name
 from consentry.store.database import Database
-from consentry.store.schema import BlobRow
+from consentry.store.schema import Base, BlobRow, SightingRow
+
+_NAMING = SightingRow.__tablename__
+_OWNERS = {"person", "photo"}  # what is theirs goes with them
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,13 @@ def check_store(database: Database, blobs: Blobs, *, mend: bool) -> list[Finding
     Args:
         database: An open database.
         blobs: The blob folder beside it.
-        mend: Whether to delete files of ours that no row names. A missing or changed file cannot be mended.
+        mend: Whether to delete files of ours that no row names, and rows about a person or photo that is not
+            there. A missing or changed file cannot be mended.
 
     Raises:
         DiskFull: a stray file may not be deleted.
     """
-    findings = _check_database(database)
+    findings = _check_database(database) + _check_parents(database, mend=mend)
     with database.read() as session:
         sizes = {row.sha256: row.size_bytes for row in session.scalars(select(BlobRow))}
     for sha256, size_bytes in sorted(sizes.items()):
@@ -84,15 +88,33 @@ def _strays(database: Database, blobs: Blobs) -> bool:
 def _check_database(database: Database) -> list[Finding]:
     with database.read() as session:
         lines = session.execute(text("PRAGMA integrity_check")).scalars()
-        findings = [
+        return [
             Finding("database", f"{database.path}: {line}", "Restore a backup", mended=False)
             for line in lines
             if line != "ok"
         ]
-        for table, row_id, parent, _ in session.execute(text("PRAGMA foreign_key_check")):
-            what = f"{database.path}: row {row_id} of {table} names a {parent} that does not exist"
-            findings.append(Finding("database", what, "Restore a backup", mended=False))
-    return findings
+
+
+def _check_parents(database: Database, *, mend: bool) -> list[Finding]:
+    """Rows that name another row that is not there; sightings stay, without the name."""
+    with database.read() as session:
+        orphans = session.execute(text("PRAGMA foreign_key_check")).all()
+    mendable = [(table, row_id) for table, row_id, parent, _ in orphans if parent in _OWNERS]
+    if mend and mendable:
+        with database.write() as session:
+            for table, row_id in mendable:
+                held = Base.metadata.tables[table]
+                act = update(held).values(person_id=None) if table == _NAMING else delete(held)
+                session.execute(act.where(literal_column("rowid") == row_id))
+    return [
+        Finding(
+            "database",
+            f"{database.path}: row {row_id} of {table} names a {parent} that does not exist",
+            "Run `consentry check --mend`" if parent in _OWNERS else "Restore a backup",
+            mended=mend and parent in _OWNERS,
+        )
+        for table, row_id, parent, _ in orphans
+    ]
 
 
 def _check_blob(blobs: Blobs, sha256: str, size_bytes: int) -> Finding | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from consentry.errors import DataDamaged, DataTooNew, EnvironmentLack, UsageError
 from consentry.store.failures import mapped_errors
@@ -87,6 +87,21 @@ class Database:
                 "Stop it, then run `consentry check --mend`",
             )
 
+    def copy_to(self, path: Path) -> None:
+        """Write the present state to the new file `path`, without anything deleted; others may go on writing.
+
+        Raises:
+            DataDamaged, DiskFull, EnvironmentLack: see `consentry.store.failures`.
+        """
+        with mapped_errors(path):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            with self._engine.connect() as connection:
+                raw = connection.connection.cursor()
+                try:
+                    raw.execute("VACUUM INTO ?", (str(path),))
+                finally:
+                    raw.close()
+
     def close(self) -> None:
         """Close every connection; the last one of all processes empties the write-ahead log."""
         self._engine.dispose()
@@ -114,6 +129,28 @@ def open_database(data_dir: Path) -> Database:
         _bring_up_to_date(database)
         undo.pop_all()
     return database
+
+
+@contextmanager
+def read_copy(path: Path, *, has_log: bool = False) -> Iterator[Session]:
+    """A session over a database file that nobody writes to, as it is.
+
+    Args:
+        path: The file.
+        has_log: Whether a write-ahead log may be beside it, whose changes count.
+
+    Raises:
+        DataDamaged, EnvironmentLack: it cannot be read.
+    """
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}", uri=True
+        )
+
+    engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
+    with mapped_errors(path), Session(engine) as session:
+        yield session
 
 
 def _engine(path: Path) -> Engine:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_new_file(path: Path, content: bytes) -> None:
@@ -13,13 +16,24 @@ def write_new_file(path: Path, content: bytes) -> None:
         FileExistsError: there is such a file already; it is left as it is.
         OSError: it could not be written; nothing is left behind.
     """
+    with new_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Make `path` as `write_new_file` does, with the content that the block writes; nothing if that fails.
+
+    Raises:
+        FileExistsError, OSError: as `write_new_file`.
+    """
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
-    except OSError:
+    except BaseException:
         path.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)

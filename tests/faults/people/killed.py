@@ -52,7 +52,7 @@ def _dies_at(step: int, folder: Path, act: str) -> bool:
         code = 1
         try:
             with opened(folder) as site:
-                _kill_before(step)
+                kill_before(step)
                 _perform(site, act)
             code = 0
         finally:
@@ -75,7 +75,8 @@ def _perform(site: Site, act: str) -> None:
         withdraw(site, person_id, reason="asked", actor=ACTOR)
 
 
-def _kill_before(step: int) -> None:
+def kill_before(step: int) -> None:
+    """Let this process die before its step number `step` from now, counted from 1."""
     left = step
 
     def count(*_: Any, **__: Any) -> None:
@@ -93,7 +94,7 @@ def _kill_before(step: int) -> None:
 
     event.listen(Engine, "before_cursor_execute", count)
     event.listen(Engine, "commit", count)
-    for name in ("fsync", "replace", "unlink"):
+    for name in ("fsync", "replace", "rename", "unlink", "rmdir", "mkdir"):
         setattr(os, name, counted(getattr(os, name)))
 
 

@@ -22,6 +22,7 @@ from consentry.people.declaration import Declaration, PostedNotice, declare
 from consentry.people.enrol import EnrolmentResult, Photo, enrol
 from consentry.people.keys import FILE_VARIABLE, KEY_VARIABLE, PASSPHRASE_VARIABLE
 from consentry.people.site import Site
+from consentry.people.tombstones import FILE_VARIABLE as TOMBSTONES_VARIABLE
 from consentry.types import Floats, Picture
 from consentry.vision.sample import FaceSample
 
@@ -34,12 +35,24 @@ NO_FACE, MANY_FACES, BLURRED = 0, 2, 9
 
 
 @contextmanager
+def secrets_of(folder: Path) -> Iterator[None]:
+    """Site key and tombstones are looked for in `folder`."""
+    environment = {
+        FILE_VARIABLE: str(folder / "site.key"),
+        KEY_VARIABLE: "",
+        PASSPHRASE_VARIABLE: "",
+        TOMBSTONES_VARIABLE: str(folder / "tombstones"),
+    }
+    with patch.dict(os.environ, environment):
+        yield
+
+
+@contextmanager
 def opened(
     folder: Path, *, clock: Clock | None = None, create: bool = True, declared: bool = False
 ) -> Iterator[Site]:
     """The installation in `folder/data`, its key in `folder/site.key`, at `START_UNIX_S`."""
-    environment = {FILE_VARIABLE: str(folder / "site.key"), KEY_VARIABLE: "", PASSPHRASE_VARIABLE: ""}
-    with patch.dict(os.environ, environment):
+    with secrets_of(folder):
         site = Site.open(folder / "data", clock=clock or SimulatedClock(START_UNIX_S), create=create)
         with site:
             if declared:

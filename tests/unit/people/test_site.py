@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.unit.people.kit import enrolled, opened
+from tests.unit.people.kit import enrolled, opened, secrets_of
 
 from consentry.clock import SimulatedClock
 from consentry.errors import NotFound
@@ -38,7 +38,7 @@ def test_making_it_is_the_first_entry_of_the_ledger(tmp_path: Path) -> None:
 
 def test_two_at_once_make_one(tmp_path: Path) -> None:
     found: list[str] = []
-    with opened(tmp_path / "other"):  # sets the key variable for the threads below
+    with secrets_of(tmp_path):  # sets the variables for the threads below
 
         def make() -> None:
             with Site.open(tmp_path / "data", clock=SimulatedClock(), create=True) as site:
