@@ -110,11 +110,13 @@ def test_enrol_view_and_withdraw_each_leave_an_entry(own_server: Running) -> Non
     events = [event for event, actor in own_server.events() if actor == own_server.owner_actor]
     assert events == [
         "search.made",
+        "consent.given",
         "person.enrolled",
         "view.opened",
         "person.viewed",
         "search.made",  # a face that is enrolled already was looked for, and found
         "person.withdrawn",
+        "receipt.issued",
     ]
 
 
