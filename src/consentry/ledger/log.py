@@ -339,6 +339,8 @@ class Ledger:
         row = connection.execute(_READ_HEAD).one_or_none()
         if row is None:
             raise LedgerBroken("the ledger has lost its checkpoint", SEE_DOCS)
+        if not isinstance(row.frontier, bytes) or not isinstance(row.checkpoint, str):
+            raise LedgerBroken("the head of the ledger was changed", SEE_DOCS)
         return row.frontier, row.checkpoint
 
     def _frontier(self, connection: Connection) -> Frontier:
@@ -361,6 +363,8 @@ class Ledger:
             )
         )
         for witness, size, note in rows:
+            if not isinstance(witness, str) or not isinstance(note, str):
+                raise LedgerBroken("a cosignature of the ledger was changed", SEE_DOCS)
             cosigned = Checkpoint.parse(open_note(note, WitnessKey.parse(witness)))
             if (cosigned.origin, cosigned.size) != (self.origin, size):
                 raise LedgerBroken(f"the cosignature of witness {witness} was changed", SEE_DOCS)

@@ -23,17 +23,17 @@ class _Permits:
     """What the log itself says about payloads that are gone.
 
     Attributes:
-        withdrawn: Pseudonyms of people who withdrew.
+        withdrawn: Pseudonym of each person who withdrew, and the number of the entry that says so.
         deletions: Number of an entry that tells of a deletion, and the moment before which it deleted.
     """
 
-    withdrawn: set[str | None] = field(default_factory=set)
+    withdrawn: dict[str, int] = field(default_factory=dict)
     deletions: list[tuple[int, int]] = field(default_factory=list)
 
     def learn(self, entry: Entry, payload_json: str | None) -> None:
         """Take in an entry whose payload, if there, is known to be right."""
         if entry.event == Event.PERSON_WITHDRAWN.value and entry.subject_pseudonym is not None:
-            self.withdrawn.add(entry.subject_pseudonym)
+            self.withdrawn[entry.subject_pseudonym] = entry.seq
         if entry.event == Event.LEDGER_PAYLOADS_DELETED.value and payload_json is not None:
             self.deletions.append((entry.seq, json.loads(payload_json)["before_unix_ms"]))
 
@@ -41,7 +41,7 @@ class _Permits:
         """Whether the payload of this entry may be gone; what tells of a deletion is never deleted."""
         if gap.event == Event.LEDGER_PAYLOADS_DELETED.value:
             return False
-        return gap.subject_pseudonym in self.withdrawn or any(
+        return gap.seq < self.withdrawn.get(gap.subject_pseudonym or "", 0) or any(
             gap.seq < seq and gap.time_unix_ms < before_unix_ms for seq, before_unix_ms in self.deletions
         )
 
@@ -79,7 +79,7 @@ def recompute(connection: Connection) -> Recomputed:
         tiles += builder.add(leaf_hash(leaf_of(entry)))
         if salt is None:
             gaps.append(entry)
-        elif commitment(salt, payload_json) == entry.payload_commitment:
+        elif _is_committed(entry, salt, payload_json):
             kept += 1
             permits.learn(entry, payload_json)
             continue
@@ -139,6 +139,13 @@ def check_payloads(connection: Connection, found: Recomputed) -> None:
         raise LedgerBroken(f"the payload of ledger entry {found.lost} was removed", SEE_DOCS)
     if found.payloads_kept != connection.execute(select(func.count()).select_from(PAYLOAD)).scalar_one():
         raise LedgerBroken("the ledger holds a payload that belongs to no entry", SEE_DOCS)
+
+
+def _is_committed(entry: Entry, salt: object, payload_json: object) -> bool:
+    # SQLite keeps a value of another type than the column's, if someone puts one there
+    if not isinstance(salt, bytes) or not isinstance(payload_json, str):
+        return False
+    return commitment(salt, payload_json) == entry.payload_commitment
 
 
 def _entries(connection: Connection) -> Iterator[tuple[Entry, bytes | None, str]]:
