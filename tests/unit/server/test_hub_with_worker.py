@@ -21,6 +21,7 @@ from consentry.people.consent import DEMO, demo_consent
 from consentry.people.declaration import declare_demo
 from consentry.people.enrol import Photo, enrol
 from consentry.people.erase import withdraw
+from consentry.people.rekey import rotate_keys
 from consentry.people.sightings import recent
 from consentry.people.site import Site
 from consentry.pipeline.builtin import BUILTIN_URL
@@ -125,6 +126,41 @@ def test_someone_who_withdraws_is_covered_within_five_seconds(
             "a sighting after it", lambda: bool({item.id for item in recent(it.site, 100)} - known_before)
         )
         assert not [item for item in recent(it.site, 100) if item.sighting.person_id is not None]
+
+
+def test_the_template_key_changes_while_the_camera_runs(
+    tmp_path: Path, demo_clip: Path, fast_engines: Engines, collins_bgr: Picture
+) -> None:
+    with watched(tmp_path, demo_clip, fast_engines, collins_bgr) as it:
+        it.wait("her face in the live picture", it.shows_a_face)
+        with opened(tmp_path, clock=it.clock, create=False) as elsewhere:  # as another process would
+            rotate_keys(elsewhere, actor="test")
+        version = it.site.gallery_version
+
+        def is_known_to_worker() -> bool:
+            health = it.hub.live.health(CAMERA)
+            return health is not None and health.roster_version >= version
+
+        it.wait("the new roster in the worker", is_known_to_worker)
+        it.wait(
+            "the sighting of the track that was cut",
+            lambda: any(item.sighting.person_id == it.person_id for item in recent(it.site, 100)),
+        )
+        it.wait("her face again", it.shows_a_face)
+        digests = {
+            item.sighting.gallery_digest
+            for item in recent(it.site, 100)
+            if item.sighting.person_id == it.person_id
+        }
+        it.wait(
+            "a sighting of her under the new key",
+            lambda: any(
+                item.sighting.person_id == it.person_id and item.sighting.gallery_digest not in digests
+                for item in recent(it.site, 100)
+            ),
+        )
+        assert it.hub.restarts == 0
+        assert it.hub.unrecorded == 0
 
 
 def test_a_dead_worker_is_started_again_and_the_end_is_in_order(
