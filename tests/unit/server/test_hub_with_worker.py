@@ -52,6 +52,16 @@ class Watched:
             never.wait(0.02)
         return self.clock.monotonic_s() - begun_s
 
+    def wait_for_roster(self) -> float:
+        """Seconds until the worker has the gallery as it is now."""
+        version = self.site.gallery_version
+
+        def is_known() -> bool:
+            health = self.hub.live.health(CAMERA)
+            return health is not None and health.roster_version >= version
+
+        return self.wait("the new roster in the worker", is_known)
+
     def streaming(self) -> bool:
         """Whether frames are being analysed."""
         health = self.hub.live.health(CAMERA)
@@ -105,13 +115,7 @@ def test_someone_who_withdraws_is_covered_within_five_seconds(
         it.wait("her face in the live picture", it.shows_a_face)
         with opened(tmp_path, clock=it.clock, create=False) as elsewhere:  # as another process would
             withdraw(elsewhere, it.person_id, reason="asked", actor="test")
-        version = it.site.gallery_version
-
-        def is_known_to_worker() -> bool:
-            health = it.hub.live.health(CAMERA)
-            return health is not None and health.roster_version >= version
-
-        assert it.wait("the new roster in the worker", is_known_to_worker) < 5.0
+        assert it.wait_for_roster() < 5.0
         settle_s = Settings().redaction.lead_s + 0.5  # pictures that were on their way
         threading.Event().wait(settle_s)
         seen: set[int] = set()
@@ -135,13 +139,7 @@ def test_the_template_key_changes_while_the_camera_runs(
         it.wait("her face in the live picture", it.shows_a_face)
         with opened(tmp_path, clock=it.clock, create=False) as elsewhere:  # as another process would
             rotate_keys(elsewhere, actor="test")
-        version = it.site.gallery_version
-
-        def is_known_to_worker() -> bool:
-            health = it.hub.live.health(CAMERA)
-            return health is not None and health.roster_version >= version
-
-        it.wait("the new roster in the worker", is_known_to_worker)
+        it.wait_for_roster()
         it.wait(
             "the sighting of the track that was cut",
             lambda: any(item.sighting.person_id == it.person_id for item in recent(it.site, 100)),
