@@ -30,6 +30,7 @@ from consentry.people.declaration import declare
 from consentry.people.enrol import add_photos, enrol
 from consentry.people.erase import withdraw
 from consentry.people.receipts import receipts_of
+from consentry.people.rekey import rotate_keys
 from consentry.people.roster import export_person, list_people, show_person
 from consentry.people.scan import Needle, scan_for
 from consentry.people.site import Site
@@ -50,6 +51,7 @@ def test_each_act_makes_its_entry(tmp_path: Path) -> None:
         export_person(site, person_id, actor="c")
         add_camera(site, name="door", url="rtsp://192.0.2.1/", duty=duty(), actor="d")
         remove_camera(site, "door", actor="e")
+        rotate_keys(site, actor="k")
         withdraw(site, person_id, reason="asked", actor="f")
         assert _events(site) == [
             ("site.created", "consentry"),
@@ -60,6 +62,7 @@ def test_each_act_makes_its_entry(tmp_path: Path) -> None:
             ("person.exported", "c"),
             ("camera.added", "d"),
             ("camera.removed", "e"),
+            ("keys.rotated", "k"),
             ("person.withdrawn", "f"),
         ]
 
@@ -90,6 +93,7 @@ ACTS: dict[str, Callable[[Site, str], object]] = {
         actor=ACTOR,
         keep_refused=True,
     ),
+    "rotate keys": lambda site, _: rotate_keys(site, actor=ACTOR),
     "declare": lambda site, _: declare(site, declaration("canteen"), actor=ACTOR),
     "add camera": lambda site, _: add_camera(
         site, name="door", url="rtsp://192.0.2.1/", duty=duty(), actor=ACTOR

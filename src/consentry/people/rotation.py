@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from consentry.errors import DataDamaged, NotFound
@@ -66,8 +66,8 @@ def add_rotation(
 
 def are_templates_unturned(session: Session) -> bool:
     """Whether there are templates as schema 1 kept them."""
-    unturned = select(func.count()).where(TemplateRow.rotation_version == UNTURNED)
-    return session.execute(unturned).scalar_one() > 0
+    unturned = select(TemplateRow.id).where(TemplateRow.rotation_version == UNTURNED).limit(1)
+    return session.execute(unturned).first() is not None
 
 
 def turn_templates(

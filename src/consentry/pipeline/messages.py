@@ -3,6 +3,7 @@
 Hub to worker: `WorkerSpec` at the start, then `NewRoster` and `Stop`. Worker to hub: `SightingMade`,
 `LivePicture` and `Health`. There is no message for a raw frame, for the template of a face that was not
 enrolled, or for a camera's password on its way back, so that none can reach the hub (invariants I2, I3).
+The references of `NewRoster` carry the rotation they are under, and with it its seed.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ class TemplateRow(Base):
     #: 512 little-endian numbers: float64 under a rotation, float32 as the recogniser made it under none.
     sealed_template: Mapped[bytes]
     #: Version of the keyed rotation it is under; 0: none (schema 1), turned at the next opening.
-    rotation_version: Mapped[int] = mapped_column(Integer, server_default="0")
+    rotation_version: Mapped[int] = mapped_column(Integer, server_default="0", index=True)
 
 
 class TemplateRotationRow(Base):

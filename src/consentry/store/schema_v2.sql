@@ -317,3 +317,4 @@ CREATE INDEX ix_sighting_first_unix_ms ON sighting (first_unix_ms);
 CREATE INDEX ix_sighting_person_id ON sighting (person_id);
 CREATE INDEX ix_template_person_id ON template (person_id);
 CREATE INDEX ix_template_photo_id ON template (photo_id);
+CREATE INDEX ix_template_rotation_version ON template (rotation_version);

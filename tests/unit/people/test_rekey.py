@@ -67,6 +67,16 @@ def _needles(contents: list[bytes]) -> list[Needle]:
     return [needle for content in contents for needle in pieces("old", content, 8)]
 
 
+def _clear(templates: Floats) -> list[Needle]:
+    """References as they are compared, and near enough as they are kept."""
+    return [
+        needle
+        for one in templates
+        for kind in (np.float32, np.float16)
+        for needle in pieces("clear", one.astype(kind).tobytes(), 4)
+    ]
+
+
 def test_scores_stay_and_leaked_templates_become_worthless(tmp_path: Path) -> None:
     with opened(tmp_path, declared=True) as site:
         for person in PEOPLE:
@@ -82,6 +92,7 @@ def test_scores_stay_and_leaked_templates_become_worthless(tmp_path: Path) -> No
         assert np.abs(_scores(site) - before).max() < 1e-6
         assert site.gallery_version > version
         now = np.stack([one.template for one in _references(site)])
+        assert scan_for(site.data_dir, [*_clear(leaked), *_clear(now)]).hits == ()
         mated = [(one @ now[2 * row : 2 * row + 2].T).max() for row, one in enumerate(leaked[::2])]
         assert max(mated) < IMPOSTOR_COSINE
         assert np.abs(leaked @ now.T).max() < IMPOSTOR_COSINE

@@ -21,6 +21,7 @@ from consentry.people.consent import DEMO, demo_consent
 from consentry.people.declaration import declare_demo
 from consentry.people.enrol import Photo, enrol
 from consentry.people.erase import withdraw
+from consentry.people.rekey import rotate_keys
 from consentry.people.sightings import recent
 from consentry.people.site import Site
 from consentry.pipeline.builtin import BUILTIN_URL
@@ -50,6 +51,16 @@ class Watched:
             assert waited_s < patience_s, f"{what} did not come about in {patience_s:.0f} s"
             never.wait(0.02)
         return self.clock.monotonic_s() - begun_s
+
+    def wait_for_roster(self) -> float:
+        """Seconds until the worker has the gallery as it is now."""
+        version = self.site.gallery_version
+
+        def is_known() -> bool:
+            health = self.hub.live.health(CAMERA)
+            return health is not None and health.roster_version >= version
+
+        return self.wait("the new roster in the worker", is_known)
 
     def streaming(self) -> bool:
         """Whether frames are being analysed."""
@@ -104,13 +115,7 @@ def test_someone_who_withdraws_is_covered_within_five_seconds(
         it.wait("her face in the live picture", it.shows_a_face)
         with opened(tmp_path, clock=it.clock, create=False) as elsewhere:  # as another process would
             withdraw(elsewhere, it.person_id, reason="asked", actor="test")
-        version = it.site.gallery_version
-
-        def is_known_to_worker() -> bool:
-            health = it.hub.live.health(CAMERA)
-            return health is not None and health.roster_version >= version
-
-        assert it.wait("the new roster in the worker", is_known_to_worker) < 5.0
+        assert it.wait_for_roster() < 5.0
         settle_s = Settings().redaction.lead_s + 0.5  # pictures that were on their way
         threading.Event().wait(settle_s)
         seen: set[int] = set()
@@ -125,6 +130,35 @@ def test_someone_who_withdraws_is_covered_within_five_seconds(
             "a sighting after it", lambda: bool({item.id for item in recent(it.site, 100)} - known_before)
         )
         assert not [item for item in recent(it.site, 100) if item.sighting.person_id is not None]
+
+
+def test_the_template_key_changes_while_the_camera_runs(
+    tmp_path: Path, demo_clip: Path, fast_engines: Engines, collins_bgr: Picture
+) -> None:
+    with watched(tmp_path, demo_clip, fast_engines, collins_bgr) as it:
+        it.wait("her face in the live picture", it.shows_a_face)
+        with opened(tmp_path, clock=it.clock, create=False) as elsewhere:  # as another process would
+            rotate_keys(elsewhere, actor="test")
+        it.wait_for_roster()
+        it.wait(
+            "the sighting of the track that was cut",
+            lambda: any(item.sighting.person_id == it.person_id for item in recent(it.site, 100)),
+        )
+        it.wait("her face again", it.shows_a_face)
+        digests = {
+            item.sighting.gallery_digest
+            for item in recent(it.site, 100)
+            if item.sighting.person_id == it.person_id
+        }
+        it.wait(
+            "a sighting of her under the new key",
+            lambda: any(
+                item.sighting.person_id == it.person_id and item.sighting.gallery_digest not in digests
+                for item in recent(it.site, 100)
+            ),
+        )
+        assert it.hub.restarts == 0
+        assert it.hub.unrecorded == 0
 
 
 def test_a_dead_worker_is_started_again_and_the_end_is_in_order(

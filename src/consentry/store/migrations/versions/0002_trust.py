@@ -25,6 +25,7 @@ def _person_tables() -> None:
     )
     op.add_column("person", sa.Column("sealed_refusal", sa.LargeBinary(), nullable=True))
     op.add_column("template", sa.Column("rotation_version", sa.Integer(), nullable=False, server_default="0"))
+    op.create_index("ix_template_rotation_version", "template", ["rotation_version"])
     op.create_table(
         "template_rotation",
         sa.Column("version", sa.Integer(), nullable=False),
