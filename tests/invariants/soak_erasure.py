@@ -19,7 +19,7 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--histories", type=int, default=100)
-    parser.add_argument("--steps", type=int, default=30, help="most steps of one history")
+    parser.add_argument("--steps", type=int, default=20, help="most steps of one history")
     asked = parser.parse_args()
     run_state_machine_as_test(
         ErasureHistories,
