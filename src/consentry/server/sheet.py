@@ -33,7 +33,8 @@ th { font-weight: 600; }
 .facts th, .facts td { overflow-wrap: anywhere; }
 .facts th { width: 38%; }
 caption { text-align: left; }
-td.number, th.number { text-align: right; padding: .45rem 0 .45rem .75rem; font-variant-numeric: tabular-nums; }
+td.number, th.number { text-align: right; padding: .45rem 0 .45rem .75rem;
+  font-variant-numeric: tabular-nums; }
 pre { margin: 0 0 1rem; padding: .8rem 1rem; background: var(--card); border: 1px solid var(--line);
   border-radius: 10px; font: .8rem/1.5 ui-monospace, Menlo, Consolas, monospace; white-space: pre-wrap; }
 blockquote { margin: 0 0 1rem; padding: .1rem 0 .1rem 1rem; border-left: 3px solid var(--main); }
