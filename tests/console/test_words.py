@@ -130,3 +130,11 @@ def test_the_day_is_said_only_if_it_is_another() -> None:
     now_ms = round(START_UNIX_S * 1000)
     assert len(words.time_words(now_ms, START_UNIX_S)) == 8
     assert "202" in words.time_words(now_ms - 86_400_000 * 2, START_UNIX_S)
+
+
+def test_a_camera_says_whether_it_recognises() -> None:
+    assert words.recognition_words(None, "") == "Recognises people who enrolled and agreed."
+    assert words.recognition_words(None, "it is not declared") == "Recognises nobody: it is not declared."
+    overdue = _health("overdue")
+    assert words.recognition_words(overdue, "its review was due") == ""
+    assert words.state_words(overdue) == ("Review overdue", "warn")

@@ -61,10 +61,8 @@ def watch(
                 "Look at it again with `consentry camera review`",
             )
         declared = require_declared(site, purpose)
-        wanted, end_unix_s = (
-            purpose or declared.declaration.purposes[0],
-            reviewed_until_unix_s(declared, known),
-        )
+        wanted = purpose or declared.declaration.purposes[0]
+        end_unix_s = reviewed_until_unix_s(declared, known)
         loaded = engines(settings.vision)
         calibration = load_calibration(loaded.recogniser.sha256)
         references = gallery_snapshot(

@@ -166,7 +166,7 @@ class LivePage:
             card.pill.classes(replace=f"c-pill {tone}")
             card.nothing.set_text("No picture yet" if text in ("Live", "Starting") else text)
             card.detail.set_text(health.detail if health else "The camera process is starting")
-            card.recognition.set_text(words.recognition_words(self._hub.reason_off(card.camera.name)))
+            card.recognition.set_text(words.recognition_words(health, self._hub.reason_off(card.camera.name)))
             card.counts.set_text(words.count_words(health))
             card.drops.set_text(words.drop_words(health))
 

@@ -38,8 +38,10 @@ def state_words(health: Health | None) -> tuple[str, Tone]:
     return _STATES[health.state] if health else ("Starting", "quiet")
 
 
-def recognition_words(why_not: str) -> str:
-    """Whether people are recognised on a camera, and why not."""
+def recognition_words(health: Health | None, why_not: str) -> str:
+    """Whether people are recognised on a camera, and why not; empty where its state says so already."""
+    if health is not None and health.state == "overdue":
+        return ""
     return f"Recognises nobody: {why_not}." if why_not else "Recognises people who enrolled and agreed."
 
 

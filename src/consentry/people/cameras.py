@@ -161,7 +161,7 @@ def why_overdue(camera: Camera, today: date) -> str:
     if due is not None and today <= due:
         return ""
     since = f"its review was due on {due.isoformat()}" if due is not None else "it was never reviewed"
-    return f"{since}: it is off until `consentry camera review` sets the next one"
+    return f"{since}: it is off until the next one is set (consentry camera review)"
 
 
 def find_camera(site: Site, name: str) -> Camera | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from sqlalchemy import func, select
 
@@ -31,6 +31,7 @@ ACCEPTABLE_USE = (
 MAX_REVIEW_PERIOD = timedelta(days=3 * 365 + 1)
 DEMO_REVIEW_PERIOD = timedelta(days=365)
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+_DEMO_ONLY = f"the purpose “{DEMO}” is for demos only"
 _SEE_DOCS = "See docs/consent.md for its form"
 _WORDS = {
     "missing": "is missing",
@@ -65,12 +66,22 @@ class Declaration(BaseModel):
 
     @field_validator("purposes")
     @classmethod
-    def _is_for_identification(cls, purposes: tuple[str, ...]) -> tuple[str, ...]:
+    def _is_for_identification(cls, purposes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if _today(info) and DEMO in purposes:
+            raise ValueError(_DEMO_ONLY)
         if VERIFICATION in purposes:
             raise ValueError(f"“{VERIFICATION}” is 1:1 and needs no declaration")
         if len(set(purposes)) != len(purposes):
             raise ValueError("a purpose is named twice")
         return purposes
+
+    @field_validator("review_due_on")
+    @classmethod
+    def _is_due_in_time(cls, due: date, info: ValidationInfo) -> date:
+        today = _today(info)
+        if today is not None and (problem := _why_not_due(due, today)):
+            raise ValueError(problem)
+        return due
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +107,20 @@ def read_declaration(path: Path) -> Declaration:
     return parse_declaration(content, f"the declaration {path}")
 
 
-def parse_declaration(content: bytes | str, where: str = "the declaration") -> Declaration:
+def parse_declaration(
+    content: bytes | str, where: str = "the declaration", *, today: date | None = None
+) -> Declaration:
     """The declaration in JSON text.
 
     Args:
         where: What to call it in the message.
+        today: If given, what `declare` would refuse on that day is among the problems too.
 
     Raises:
         FieldsInvalid: fields are missing, unknown or malformed; names each of them.
     """
     try:
-        return Declaration.model_validate_json(content)
+        return Declaration.model_validate_json(content, context={"today": today})
     except ValidationError as error:
         problems: dict[str, str] = {}
         for fault in error.errors(include_url=False, include_input=False):
@@ -126,7 +140,7 @@ def declare(site: Site, declaration: Declaration, *, actor: str) -> None:
     if DEMO in declaration.purposes:
         raise FieldsInvalid(
             "the declaration",
-            {"purposes": f"the purpose “{DEMO}” is for demos only"},
+            {"purposes": _DEMO_ONLY},
             "Name the real purpose",
         )
     _store(site, declaration, is_demo=False, actor=actor)
@@ -205,11 +219,10 @@ def require_declared(site: Site, purpose: str | None = None) -> Declared:
 
 
 def _store(site: Site, declaration: Declaration, *, is_demo: bool, actor: str) -> None:
-    today = site.today()
-    if not today < declaration.review_due_on <= today + MAX_REVIEW_PERIOD:
+    if problem := _why_not_due(declaration.review_due_on, site.today()):
         raise FieldsInvalid(
             "the declaration",
-            {"review_due_on": f"{declaration.review_due_on.isoformat()} is not within the next three years"},
+            {"review_due_on": problem},
             "Set the day by which you will look at this declaration again",
         )
     document = rfc8785.dumps(declaration.model_dump(mode="json")).decode()
@@ -237,6 +250,19 @@ def _store(site: Site, declaration: Declaration, *, is_demo: bool, actor: str) -
                 "is_demo": is_demo,
             },
         )
+
+
+def _today(info: ValidationInfo) -> date | None:
+    """The day a declaration is to be made, if it is."""
+    today = info.context.get("today") if info.context else None
+    assert today is None or isinstance(today, date)
+    return today
+
+
+def _why_not_due(due: date, today: date) -> str:
+    if today < due <= today + MAX_REVIEW_PERIOD:
+        return ""
+    return f"{due.isoformat()} is not within the next three years"
 
 
 def _in_words(fault: ErrorDetails) -> str:

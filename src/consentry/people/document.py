@@ -132,6 +132,11 @@ def _block_json(block: Block) -> dict[str, object]:
         case Bullets(items):
             return {"kind": "bullets", "items": items}
         case Grid(heads, rows):
-            return {"kind": "grid", "heads": heads, "rows": rows}
+            return {"kind": "grid", "heads": heads, "rows": rows, "widths": _widths(heads, rows)}
         case Blank(question):
             return {"kind": "blank", "text": question}
+
+
+def _widths(heads: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> list[float]:
+    """Shares of the columns of a table: by the root of their longest cells, so that no column starves."""
+    return [max(len(cell) for cell in column) ** 0.5 for column in zip(heads, *rows, strict=True)]

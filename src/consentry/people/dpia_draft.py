@@ -54,7 +54,7 @@ def draft_dpia(site: Site, settings: Settings, people: Sequence[Person]) -> Docu
             Paragraph(
                 f"Made by Consentry on {site.today().isoformat()} from the configuration in force (SHA-256 "
                 f"{digest(configuration)}). Complete what is marked, have it looked at by whoever must, and "
-                "sign that document: `consentry dpia sign FILE`."
+                "sign that document with consentry dpia sign FILE."
             ),
             *_description(site, declared, people),
             *_means(configuration, settings),
@@ -106,7 +106,7 @@ def _description(site: Site, declared: Declared | None, people: Sequence[Person]
 
 def _means(configuration: Configuration, settings: Settings) -> list[Block]:
     models = tuple(
-        (entry.name, entry.kind, entry.sha256, f"by group: {entry.groups_measured}. {entry.limits}")
+        (entry.name, entry.kind, entry.sha256, f"Groups measured: {entry.groups_measured}. {entry.limits}")
         for entry in Catalogue.load().pack(settings.vision.pack)
     )
     return [
@@ -203,12 +203,12 @@ def _views() -> list[Block]:
 def _flat(value: Any, path: str = "") -> list[tuple[str, str]]:
     """Settings as rows of dotted name and value."""
     if not isinstance(value, dict):
-        return [(path, ", ".join(map(str, value)) if isinstance(value, list) else str(value))]
+        return [(path, ", ".join(map(str, value)) if isinstance(value, list) else str(value) or "not set")]
     return [row for name, inner in value.items() for row in _flat(inner, f"{path}.{name}" if path else name)]
 
 
 def _listed(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name}: {count}" for name, count in counts.items())
+    return ", ".join(f"{name} ({count})" for name, count in counts.items())
 
 
 def _day(day: date | None) -> str:

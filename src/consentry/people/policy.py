@@ -81,7 +81,7 @@ def policy(site: Site, settings: Settings) -> Policy:
         not_stored=_NOT_STORED,
         rights=_RIGHTS,
         how_to_use_them=f"Use the personal link on your receipt, or ask {whom}. It costs nothing.",
-        processors="None. Nothing leaves this installation but to places its operator has named.",
+        processors="Nobody. Nothing leaves this installation but to places its operator has named.",
     )
 
 

@@ -75,7 +75,8 @@ async def put_declaration(request: Request, asking: Asking, behind: Behind) -> D
         FieldsInvalid: says of each field what is wrong with it.
         UsageError: this is a demo's folder.
     """
-    new = parse_declaration(await request.body())  # strict JSON: no number passes for a text
+    # strict JSON: no number passes for a text
+    new = parse_declaration(await request.body(), today=behind.site.today())
     await run_in_threadpool(declare, behind.site, new, actor=asking.user.actor)
     return await run_in_threadpool(declaration, behind)
 

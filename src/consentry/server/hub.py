@@ -152,7 +152,8 @@ class Hub:
         self._stopping = threading.Event()
         self._worker: WorkerProcess | None = None
         self._replacing = False
-        self._hosted: tuple[Camera, ...] = ()
+        self._hosted: tuple[Camera, ...] = ()  # those that should be open
+        self._given: tuple[Camera, ...] = ()  # those that the newest worker was given
         self._roster = NewRoster(-1, {})
         self._renewed_s, self._enforced_s = clock.monotonic_s(), -ENFORCE_RETENTION_S
         self._seen_day: date | None = None
@@ -242,18 +243,19 @@ class Hub:
         Raises:
             DataDamaged, DiskFull, EnvironmentLack: see `consentry.store`.
         """
-        today = self._site.today()
-        cameras = tuple(list_cameras(self._site))
-        if cameras != self.cameras or today != self._seen_day:
-            self._take_cameras(cameras, today)
-            note_overdue(self._site, actor=_ACTOR)
-            self._seen_day = today
-            self._renewed_s = -RENEW_ROSTER_S
-        version, now_s = self._site.gallery_version, self._clock.monotonic_s()
-        if version != self._roster.version or now_s - self._renewed_s >= RENEW_ROSTER_S:
-            self._renewed_s = now_s
-            self._record_use()
-            self._renew_roster(version)
+        try:
+            today, cameras = self._site.today(), tuple(list_cameras(self._site))
+            if cameras != self.cameras or today != self._seen_day:
+                self._take_cameras(cameras, today)
+                note_overdue(self._site, actor=_ACTOR)
+                self._seen_day = today
+            version, now_s = self._site.gallery_version, self._clock.monotonic_s()
+            if version != self._roster.version or now_s - self._renewed_s >= RENEW_ROSTER_S:
+                self._renewed_s = now_s
+                self._record_use()
+                self._renew_roster(version)
+        finally:
+            self._replace_worker()  # after it was told whom to forget: it ends its tracks by that
 
     def _keep_worker(self) -> None:
         """Run the worker, again and again, until told to stop."""
@@ -319,10 +321,9 @@ class Hub:
         """What the worker is to host; None while it cannot be read."""
         try:
             today = self._site.today()
+            self._given = tuple(one for one in list_cameras(self._site) if not why_overdue(one, today))
             addresses = tuple(
-                CameraAddress(one.name, camera_url(self._site, one.name), one.zone)
-                for one in list_cameras(self._site)
-                if not why_overdue(one, today)
+                CameraAddress(one.name, camera_url(self._site, one.name), one.zone) for one in self._given
             )
         except ConsentryError as error:
             log.error("cameras_not_read", error=type(error).__name__, cause=error.cause)
@@ -353,15 +354,18 @@ class Hub:
             self._stopping.wait(POLL_S)
 
     def _take_cameras(self, cameras: tuple[Camera, ...], today: date) -> None:
-        """Know the inventory, and start the worker anew when those it hosts have changed."""
+        """Know the inventory as of `today`."""
+        self._seen_day, self._renewed_s = None, -RENEW_ROSTER_S
         why = {camera.name: why_overdue(camera, today) for camera in cameras}
         self.overdue = {name: reason for name, reason in why.items() if reason}
         self.cameras = cameras
-        hosted = tuple(camera for camera in cameras if not why[camera.name])
-        before, self._hosted = self._hosted, hosted
-        self.live.keep_only(camera.name for camera in hosted)
+        self._hosted = tuple(camera for camera in cameras if not why[camera.name])
+        self.live.keep_only(camera.name for camera in self._hosted)
+
+    def _replace_worker(self) -> None:
+        """Start the worker anew if it hosts other cameras than it should."""
         worker = self._worker
-        if worker is not None and _sources(hosted) != _sources(before):
+        if worker is not None and not self._replacing and _sources(self._hosted) != _sources(self._given):
             self._replacing = True
             worker.send(Stop())
 

@@ -60,7 +60,8 @@ async def setup(request: Request, asking: Asking, behind: Behind) -> Response:
 
 def _declare(behind: Services, user: User, values: Mapping[str, str]) -> Response:
     try:
-        declare(behind.site, parse_declaration(_document(values)), actor=user.actor)
+        declaration = parse_declaration(_document(values), today=behind.site.today())
+        declare(behind.site, declaration, actor=user.actor)
     except ConsentryError as error:
         problems = error.problems if isinstance(error, FieldsInvalid) else {}
         said = f'<div class="bad" role="alert">Nothing was declared. {text(_summary(error, problems))}</div>'

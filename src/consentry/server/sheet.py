@@ -30,7 +30,11 @@ table { width: 100%; border-collapse: collapse; margin: 0 0 1rem; font-size: .94
 th, td { text-align: left; vertical-align: top; padding: .45rem .75rem .45rem 0;
   border-bottom: 1px solid var(--line); overflow-wrap: break-word; }
 th { font-weight: 600; }
-td.number, th.number { text-align: right; padding-right: 0; font-variant-numeric: tabular-nums; }
+.facts th, .facts td { overflow-wrap: anywhere; }
+.facts th { width: 38%; }
+caption { text-align: left; }
+td.number, th.number { text-align: right; padding: .45rem 0 .45rem .75rem;
+  font-variant-numeric: tabular-nums; }
 pre { margin: 0 0 1rem; padding: .8rem 1rem; background: var(--card); border: 1px solid var(--line);
   border-radius: 10px; font: .8rem/1.5 ui-monospace, Menlo, Consolas, monospace; white-space: pre-wrap; }
 blockquote { margin: 0 0 1rem; padding: .1rem 0 .1rem 1rem; border-left: 3px solid var(--main); }
@@ -108,7 +112,7 @@ def facts(rows: Iterable[tuple[str, object]]) -> str:
     lines = "".join(
         f'<tr><th scope="row">{text(name)}</th><td>{text(value)}</td></tr>' for name, value in rows
     )
-    return f"<table><tbody>{lines}</tbody></table>"
+    return f'<table class="facts"><tbody>{lines}</tbody></table>'
 
 
 def bullets(items: Iterable[object]) -> str:

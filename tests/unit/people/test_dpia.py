@@ -56,7 +56,7 @@ def test_the_draft_states_the_configuration_and_names_nobody(tmp_path: Path) -> 
             "privacy@example.org",
             "explicit consent, GDPR Art. 9(2)(a)",
             "| door | entrance | Example Ltd | lobby | 2027-07-14 |",
-            "entrance: 1",
+            "entrance (1)",
             "| recognition.fpir | 0.003 |",
             "| retention.last\\_seen\\_days | 365 |",
             "not measured",

@@ -109,7 +109,8 @@ def test_a_long_text_goes_on_over_pages_and_markup_is_text(tmp_path: Path, words
 def test_the_code_leads_to_the_public_page() -> None:
     assert public_address(SETTINGS) == "https://cameras.example.org/transparency"
     assert public_address(Settings()) == "http://127.0.0.1:8080/transparency"
-    assert segno.make(public_address(SETTINGS), error="m", micro=False).version < 6  # large modules
+    modules, _ = segno.make(public_address(SETTINGS), error="m", micro=False).symbol_size()
+    assert modules <= 41  # on 60 mm, so that each is larger than a millimetre
 
 
 @pytest.mark.parametrize(

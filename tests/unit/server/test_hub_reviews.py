@@ -26,7 +26,7 @@ from consentry.people.cameras import CameraReview, add_camera, review_camera
 from consentry.people.declaration import declare
 from consentry.people.recognition_use import hours_by_camera
 from consentry.people.site import Site
-from consentry.pipeline.messages import Health, NewRoster
+from consentry.pipeline.messages import Health, NewRoster, Stop
 from consentry.server.hub import NOBODY_HERE, Hub
 from consentry.server.use_meter import UseMeter
 from consentry.vision.runtime import Runtime
@@ -100,6 +100,35 @@ def test_an_overdue_camera_is_not_opened_until_it_is_reviewed(tmp_path: Path) ->
         hub.look()
         assert (hub.hosted(), hub.recognised("door"), hub.reason_off("door")) == (["door"], 2, "")
         assert hub.health("door") is None  # nothing told yet
+
+
+def test_a_worker_is_told_whom_to_forget_before_it_is_told_to_stop(tmp_path: Path) -> None:
+    """Else it would end its tracks by the roster of before."""
+
+    class Listening:
+        def __init__(self) -> None:
+            self.heard: list[object] = []
+
+        def send(self, message: object) -> None:
+            self.heard.append(message)
+
+    with looking(tmp_path) as (site, hub, clock):
+        enrolled(site, 1, "Ada Example", consent(days=1000))
+        declare(site, declaration(review_due_on=site.today() + timedelta(days=1000)), actor=ACTOR)
+        add_camera(site, name="door", url=URL, duty=duty(), actor=ACTOR)
+        hub.look()
+        assert hub.hosted() == ["door"]
+        worker = Listening()
+        hub._worker = worker  # type: ignore[assignment]
+        review_camera(site, "door", CameraReview(owner="Ada"), actor=ACTOR)
+        hub.look()
+        assert not [said for said in worker.heard if isinstance(said, Stop)]  # nothing it must open anew
+        clock.advance(181 * DAY_S)
+        hub.look()
+        hub.look()
+        assert [type(said) for said in worker.heard[-2:]] == [NewRoster, Stop]
+        assert isinstance(worker.heard[-2], NewRoster)
+        assert worker.heard[-2].references == {}
 
 
 def test_an_overdue_declaration_empties_every_roster_at_midnight_utc(tmp_path: Path) -> None:

@@ -7,16 +7,18 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from sqlalchemy import text
 from tests.unit.people.kit import duty, opened
 
 from consentry.clock import SystemClock
 from consentry.config import Settings, models_dir
-from consentry.people.cameras import add_camera, remove_camera
+from consentry.people.cameras import CameraReview, add_camera, remove_camera, review_camera
 from consentry.people.consent import DEMO, demo_consent
 from consentry.people.declaration import declare_demo
 from consentry.people.enrol import Photo, enrol
@@ -195,3 +197,23 @@ def test_a_camera_that_is_removed_leaves_and_its_worker_ends(
         assert it.hub.cameras == ()
         assert it.hub.restarts == 0
         assert it.hub.live.picture(CAMERA) is None
+
+
+def test_an_overdue_camera_stops_within_seconds_and_a_review_brings_it_back(
+    tmp_path: Path, demo_clip: Path, fast_engines: Engines, collins_bgr: Picture
+) -> None:
+    with watched(tmp_path, demo_clip, fast_engines, collins_bgr) as it:
+        it.wait("frames", it.streaming)
+        with it.site.write() as session:  # as if that day were past
+            session.execute(text("UPDATE camera SET review_due_on = '2026-01-31'"))
+        assert it.wait("the state", lambda: CAMERA in it.hub.overdue) < 5.0
+        health = it.hub.health(CAMERA)
+        assert health is not None
+        assert health.state == "overdue"
+        assert it.hub.live.picture(CAMERA) is None
+        it.wait("the end of the worker", lambda: it.hub.worker_pid is None)
+        due = it.site.today() + timedelta(days=30)
+        review_camera(it.site, CAMERA, CameraReview(review_due_on=due), actor="test")
+        it.wait("frames after the review", it.streaming)
+        assert it.hub.restarts == 0
+        assert it.hub.reason_off(CAMERA) == ""

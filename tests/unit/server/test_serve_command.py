@@ -84,7 +84,8 @@ def _password(said: str) -> str | None:
 def test_serve_prints_the_password_once_ends_in_order_and_keeps_sessions(tmp_path: Path) -> None:
     data = str(tmp_path / "data")
     with started("serve", "--data", data, "--port", "0") as first:
-        said = first.until("with the password")
+        said = first.until("/setup")
+        assert "Only 1:1 verification works" in said
         address, password = _address(said), _password(said)
         with httpx.Client(base_url=address, headers={"X-Consentry": "1"}, timeout=20) as client:
             signed = client.post("/api/v1/session", json={"name": "owner", "password": password})

@@ -80,6 +80,10 @@ def test_every_problem_is_beside_its_field_and_nothing_typed_is_lost(own_undecla
     assert html.escape(typed) in answer.text
     assert "Explicit consent, GDPR Art. 9(2)(a)" in answer.text
     assert current_declaration(own_undeclared_server.site) is None
+    both = _post(own_undeclared_server, purposes="demo", contact="", review_due_on="2020-01-01")
+    assert "3 fields need another look" in both.text
+    assert "2020-01-01 is not within the next three years" in both.text
+    assert "is for demos only" in both.text
 
 
 def test_a_day_too_far_is_said_at_its_field(own_undeclared_server: Running) -> None:
