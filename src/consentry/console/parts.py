@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nicegui import html, ui
 
-from consentry.server.access import ACCESS
+from consentry.server.access import ACCESS, ACCOUNT
 from consentry.server.services import SignedIn
 
 HEAD = '<link rel="stylesheet" href="/console/console.css"><meta name="color-scheme" content="light dark">'
@@ -31,6 +31,6 @@ def top(says: str, asking: SignedIn) -> None:
         for path, name in _PAGES.items():
             if asking.user.role in ACCESS[f"GET {path}"]:
                 html.a(name, href=path).classes("c-link")
-        html.span(asking.user.name).classes("c-user")
+        html.a(asking.user.name, href=ACCOUNT).classes("c-user")
         with html.form().props('method="post" action="/logout"'):
             html.button("Sign out").props('type="submit"').classes("c-button")

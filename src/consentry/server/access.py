@@ -42,6 +42,15 @@ ACCESS: Final[dict[str, Access]] = {
     "PUT /api/v1/me/password": ANYONE,
     "GET /api/v1/me/sessions": ANYONE,
     "DELETE /api/v1/me/sessions/{session_id}": ANYONE,
+    "POST /api/v1/me/totp": ANYONE,
+    "POST /api/v1/me/totp/confirm": ANYONE,
+    "GET /api/v1/tokens": ANYONE,
+    "POST /api/v1/tokens": ANYONE,
+    "DELETE /api/v1/tokens/{token_id}": ANYONE,
+    "GET /account": ANYONE,
+    "POST /account/totp": ANYONE,
+    "POST /account/totp/confirm": ANYONE,
+    "POST /account/password": ANYONE,
     "GET /api/v1/openapi.json": ANYONE,
     # users
     "GET /api/v1/users": RUNNING,
@@ -82,6 +91,11 @@ IN_PERSON: Final[frozenset[str]] = frozenset(
         "PUT /api/v1/me/password",
         "GET /api/v1/me/sessions",
         "DELETE /api/v1/me/sessions/{session_id}",
+        "POST /api/v1/me/totp",
+        "POST /api/v1/me/totp/confirm",
+        "GET /api/v1/tokens",
+        "POST /api/v1/tokens",
+        "DELETE /api/v1/tokens/{token_id}",
         "GET /api/v1/users",
         "POST /api/v1/users",
         "PATCH /api/v1/users/{user_id}",
@@ -90,6 +104,23 @@ IN_PERSON: Final[frozenset[str]] = frozenset(
 )
 """Routes of the API that no token of a program reaches: what a person must do who has signed in."""
 
+WITHOUT_TOTP: Final[frozenset[str]] = frozenset(
+    {
+        "DELETE /api/v1/session",
+        "POST /logout",
+        "GET /api/v1/me",
+        "PUT /api/v1/me/password",
+        "POST /api/v1/me/totp",
+        "POST /api/v1/me/totp/confirm",
+        "GET /account",
+        "POST /account/totp",
+        "POST /account/totp/confirm",
+        "POST /account/password",
+    }
+)
+"""All that someone can reach whose role needs an authenticator app and who has none yet."""
+
+ACCOUNT: Final = "/account"
 HOME: Final[dict[Role, str]] = {"viewer": "/", "operator": "/", "admin": "/", "auditor": "/audit"}
 """The page that each role begins with."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 import consentry
-from consentry.server import api_live, api_people, api_session, api_site, api_users
+from consentry.server import api_live, api_people, api_session, api_site, api_tokens, api_users
+from consentry.server.account_page import account_routes
 from consentry.server.guard import Guard
 from consentry.server.pages import OneTimeLink, login_routes
 from consentry.server.problems import handle_problems
@@ -33,6 +34,7 @@ def create_app(services: Services, *, demo_link: OneTimeLink | None = None) -> F
     app.state.demo_link = demo_link
     handle_problems(app)
     app.include_router(login_routes)
+    app.include_router(account_routes)
     app.mount(API_PATH, api)
     app.add_middleware(Guard, services=services)
     return app
@@ -52,6 +54,7 @@ def _api() -> FastAPI:
     closed = [Depends(signed_in)]  # behind the guard, a second lock
     for routes in (
         api_session.closed_routes,
+        api_tokens.routes,
         api_users.routes,
         api_live.routes,
         api_people.routes,

@@ -18,7 +18,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from consentry.errors import ConsentryError, Forbidden, NotFound, Unauthorised
-from consentry.server.access import ACCESS, HOME, OPEN, WEBSOCKET, methods_at, row_for
+from consentry.server.access import (
+    ACCESS,
+    ACCOUNT,
+    HOME,
+    OPEN,
+    WEBSOCKET,
+    WITHOUT_TOTP,
+    methods_at,
+    row_for,
+)
 from consentry.server.problems import LengthMissing, MethodNotAllowed, TooLarge, problem_of
 from consentry.server.services import Services, SignedIn
 from consentry.server.small_page import message_page
@@ -41,6 +50,10 @@ _PAGE_POLICY = (
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
+class TotpMissing(Forbidden):
+    """The user's role needs an authenticator app, and they have none yet."""
+
+
 class Guard:
     """Wraps the whole application.
 
@@ -61,7 +74,7 @@ class Guard:
         asking, refusal = None, None
         try:
             asking = await self._who(headers)
-            refusal = _refusal(scope, headers, asking)
+            refusal = _refusal(scope, headers, asking) or self._totp_first(scope, asking)
         except ConsentryError as error:  # who asks cannot be known
             refusal = error
         scope.setdefault("state", {})["asking"] = asking
@@ -79,6 +92,17 @@ class Guard:
         if token is None and bearer is None:
             return None
         return await run_in_threadpool(self._services.holder, session_token=token, bearer=bearer)
+
+    def _totp_first(self, scope: Scope, asking: SignedIn | None) -> ConsentryError | None:
+        row = _row(scope)
+        if asking is None or row is None or ACCESS[row] == OPEN or row in WITHOUT_TOTP:
+            return None
+        if not self._services.lacks_totp(asking.user):
+            return None
+        return TotpMissing(
+            f"the role {asking.user.role} needs an authenticator app",
+            "Set one up at /account or /api/v1/me/totp",
+        )
 
     async def _websocket(
         self,
@@ -151,8 +175,7 @@ def _bearer(headers: Headers) -> str | None:
 
 def _refusal(scope: Scope, headers: Headers, asking: SignedIn | None) -> ConsentryError | None:
     """Why the request must not go on; None if it may."""
-    method = WEBSOCKET if scope["type"] == "websocket" else scope["method"]
-    row = row_for(method, scope["path"])
+    method, row = _method(scope), _row(scope)
     is_open = row is not None and ACCESS[row] == OPEN
     if asking is None and not is_open:
         return Unauthorised("this needs a session", "Sign in at /login or POST /api/v1/session")
@@ -170,6 +193,14 @@ def _refusal(scope: Scope, headers: Headers, asking: SignedIn | None) -> Consent
             "Send the header `X-Consentry: 1`",
         )
     return _body_refusal(headers, MOST_BODY_BYTES if asking is not None else MOST_OPEN_BODY_BYTES)
+
+
+def _method(scope: Scope) -> str:
+    return WEBSOCKET if scope["type"] == "websocket" else str(scope["method"])
+
+
+def _row(scope: Scope) -> str | None:
+    return row_for(_method(scope), scope["path"])
 
 
 def _why_closed(scope: Scope, asking: SignedIn, row: str | None) -> ConsentryError:
@@ -191,6 +222,8 @@ def _answer(
     navigating = _is_navigation(scope, headers)
     if navigating and isinstance(refusal, Unauthorised):
         return RedirectResponse("/login", status_code=303)
+    if navigating and isinstance(refusal, TotpMissing):
+        return RedirectResponse(ACCOUNT, status_code=303)
     if navigating and isinstance(refusal, Forbidden) and asking is not None and scope["path"] == "/":
         return RedirectResponse(HOME[asking.user.role], status_code=303)
     if navigating and isinstance(refusal, NotFound):

@@ -152,6 +152,10 @@ class Services:
             return None
         return SignedIn(user, session_token)
 
+    def lacks_totp(self, user: User) -> bool:
+        """Whether someone must set up an authenticator app before all else. Who signs in by OIDC need not."""
+        return user.has_password and not user.has_totp and user.role in self.settings.sign_in.require_totp
+
     def still(self, asking: SignedIn) -> bool:
         """Whether somebody who asked a while ago may still be answered: asked for pages and streams.
 
