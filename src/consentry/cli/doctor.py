@@ -25,6 +25,7 @@ from consentry.config import load_settings, models_dir
 from consentry.errors import ConsentryError
 from consentry.models.catalogue import Catalogue
 from consentry.models.store import ModelStore
+from consentry.people.agreed import effective_settings
 from consentry.people.declaration import current_declaration
 from consentry.people.site import Site
 from consentry.store.database import DATABASE_FILE
@@ -135,9 +136,12 @@ def _site(folder: Path) -> list[Finding]:
     try:
         with Site.open(folder, clock=SystemClock()) as site:
             declared = current_declaration(site)
+            _, refused = effective_settings(site, load_settings(folder))
     except ConsentryError as error:
         return [Finding("site", "missing", error.cause, error.mend)]
+    ask = "Set the default again, or ask for it at /approvals"
+    found = [Finding(f"setting {one.setting}", "note", str(one), ask) for one in refused]
     if declared is None:
         mend = "`consentry declare FILE` to identify"
-        return [Finding("site", "note", "not declared: only 1:1 verification works", mend)]
-    return [Finding("site", "ok", f"declared for {', '.join(declared.declaration.purposes)}")]
+        return [*found, Finding("site", "note", "not declared: only 1:1 verification works", mend)]
+    return [*found, Finding("site", "ok", f"declared for {', '.join(declared.declaration.purposes)}")]

@@ -11,13 +11,14 @@ from rich.console import Console
 
 from consentry.cli.actor import cli_actor
 from consentry.cli.engines import engines
-from consentry.cli.options import DataDir, data_dir
+from consentry.cli.options import DataDir, data_dir, say_refused
 from consentry.clock import SystemClock
 from consentry.config import load_settings
 from consentry.errors import UsageError
 from consentry.gallery.calibration import load_calibration
 from consentry.ledger.entry import Event
 from consentry.media import open_source
+from consentry.people.agreed import effective_settings
 from consentry.people.consent import Place
 from consentry.people.declaration import require_declared
 from consentry.people.roster import gallery_snapshot
@@ -46,12 +47,13 @@ def watch(
 ) -> None:
     """Recognise who enrolled, hide everyone else, and report each track."""
     folder, clock = data_dir(data), SystemClock()
-    settings = load_settings(folder)
+    wanted_settings = load_settings(folder)
     if out is not None and out.resolve() == Path(source).resolve():
         raise UsageError("the redacted video would overwrite its source", "Choose another --out")
-    loaded = engines(settings.vision)
-    calibration = load_calibration(loaded.recogniser.sha256)
     with Site.open(folder, clock=clock) as site:
+        settings = say_refused(*effective_settings(site, wanted_settings))
+        loaded = engines(settings.vision)
+        calibration = load_calibration(loaded.recogniser.sha256)
         wanted = purpose or require_declared(site).declaration.purposes[0]
         references = gallery_snapshot(
             site, purpose=wanted, recogniser_sha256=loaded.recogniser.sha256, at_unix_s=clock.unix_s()

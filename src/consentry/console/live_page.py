@@ -161,6 +161,8 @@ class LivePage:
                 )
             if snapshot.why_undeclared:
                 _banner("warn", "Nobody is recognised.", snapshot.why_undeclared)
+            for one in self._services.refused:
+                _banner("warn", "A setting is not used.", f"{one}.")
             if self._hub.unrecorded:
                 _banner(
                     "bad",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 import consentry
-from consentry.server import api_live, api_people, api_session, api_site, api_tokens, api_users
+from consentry.server import api_approvals, api_live, api_people, api_session, api_site, api_tokens, api_users
 from consentry.server.account_page import account_routes
 from consentry.server.guard import Guard
 from consentry.server.pages import OneTimeLink, login_routes
@@ -59,6 +59,7 @@ def _api() -> FastAPI:
         api_live.routes,
         api_people.routes,
         api_site.routes,
+        api_approvals.routes,
     ):
         api.include_router(routes, dependencies=closed)
     return api

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -15,8 +15,11 @@ from consentry.clock import Clock
 from consentry.config import Settings
 from consentry.errors import Unauthorised
 from consentry.ledger.entry import Event
+from consentry.notify.webhook import Webhooks
+from consentry.people.agreed import Refused
 from consentry.people.site import Site
 from consentry.server.access import ACCESS, OPEN, Access, for_programs, reach_of
+from consentry.server.actions import Actions
 from consentry.server.hub import Hub
 from consentry.server.sessions import Sessions
 from consentry.server.tokens import token_behind
@@ -127,8 +130,47 @@ class Services:
     sessions: Sessions
     views: Views
     analyser: PhotoAnalyser
+    actions: Actions
     settings: Settings
+    refused: tuple[Refused, ...]
     clock: Clock
+
+    @classmethod
+    def of(
+        cls,
+        hub: Hub,
+        site: Site,
+        settings: Settings,
+        refused: Sequence[Refused],
+        *,
+        webhooks: Webhooks,
+        analyser: Callable[[], PhotoAnalyser],
+    ) -> Services:
+        """The services of a hub.
+
+        Args:
+            hub: It, not started yet; it will tell of the sightings it records.
+            site: Its site.
+            settings: Those in use.
+            refused: Those that are set but not used, to be told of.
+            webhooks: Deliver what others are told.
+            analyser: Loads what looks at photos.
+        """
+        clock = site.clock
+        actions = Actions(site, tuple(settings.notify.webhooks), webhooks)
+        hub.on_sighting = actions.sighted
+        return cls(
+            site=site,
+            hub=hub,
+            users=Users(site, clock),
+            sessions=Sessions(site.data_dir, clock, settings.sign_in),
+            views=Views(site),
+            analyser=SharedAnalyser(analyser),
+            actions=actions,
+            settings=settings,
+            refused=tuple(refused),
+            clock=clock,
+        )
 
     def holder(self, *, session_token: str | None, bearer: str | None) -> SignedIn | None:
         """Who holds this session, or this token of a program; the token counts if there are both.

@@ -16,6 +16,8 @@ from tests.unit.people.kit import START_UNIX_S, FakeAnalyser, opened
 
 from consentry.clock import SimulatedClock
 from consentry.config import Settings
+from consentry.notify.webhook import Webhooks
+from consentry.people.agreed import effective_settings
 from consentry.people.site import Site
 from consentry.server.access import Role
 from consentry.server.accounts import add_user
@@ -24,9 +26,8 @@ from consentry.server.guard import COOKIE
 from consentry.server.hub import Hub
 from consentry.server.pages import OneTimeLink
 from consentry.server.run import address_of, listening
-from consentry.server.services import Services, SharedAnalyser, Views
-from consentry.server.sessions import Sessions
-from consentry.server.users import User, Users
+from consentry.server.services import Services
+from consentry.server.users import User
 from consentry.vision.runtime import Runtime
 from consentry.vision.sample import PhotoAnalyser
 
@@ -134,31 +135,25 @@ def running(
     declared: bool = False,
     analyser: PhotoAnalyser | None = None,
     prepare: Callable[[FastAPI, Services], None] | None = None,
+    settings: Settings | None = None,
 ) -> Iterator[Running]:
     """A hub without cameras on an installation in `folder`; `prepare` completes its application."""
-    clock = SimulatedClock(START_UNIX_S)
-    with opened(folder, clock=clock, declared=declared) as site:
+    clock, wanted = SimulatedClock(START_UNIX_S), settings or Settings()
+    with opened(folder, clock=clock, declared=declared) as site, Webhooks(clock) as webhooks:
+        used, refused = effective_settings(site, wanted)
         hub = Hub(
             site,
-            Settings(),
+            used,
             clock,
             runtime=Runtime("onnxruntime", "f32", 1),
             models_folder=folder / "models",
             builtin_video=folder / "none.mp4",
         )
-        users, sessions = Users(site, clock), Sessions(site.data_dir, clock, Settings().sign_in)
-        password = users.ensure_owner()
-        assert password is not None
-        services = Services(
-            site=site,
-            hub=hub,
-            users=users,
-            sessions=sessions,
-            views=Views(site),
-            analyser=SharedAnalyser(lambda: analyser or FakeAnalyser()),
-            settings=Settings(),
-            clock=clock,
+        services = Services.of(
+            hub, site, used, refused, webhooks=webhooks, analyser=lambda: analyser or FakeAnalyser()
         )
+        password = services.users.ensure_owner()
+        assert password is not None
         link = OneTimeLink()
         app = create_app(services, demo_link=link)
         if prepare:
