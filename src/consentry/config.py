@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,7 +21,10 @@ from pydantic_settings import (
 
 from consentry.errors import BadConfig
 
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SETTINGS_FILE = "consentry.toml"
+Role = Literal["viewer", "operator", "auditor", "admin"]
+"""What a user of the server is here for; `consentry.server.access` says what each may do."""
 
 
 class Vision(BaseModel):
@@ -120,6 +124,20 @@ class Retention(BaseModel):
 DEFAULT_RETENTION = Retention()
 
 
+class SignIn(BaseModel):
+    """How long people stay signed in, and what they need for it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    idle_hours: float = Field(
+        12.0, gt=0.0, le=168.0, description="Hours without a request after which a session ends."
+    )
+    longest_days: float = Field(7.0, gt=0.0, le=90.0, description="Days after which every session ends.")
+    require_totp: list[Role] = Field(
+        [], description="Roles that must give a code of their authenticator app besides the password."
+    )
+
+
 class Media(BaseModel):
     """Opening and reading sources."""
 
@@ -166,6 +184,55 @@ class Backup(BaseModel):
     )
 
 
+class Webhook(BaseModel):
+    """Somewhere to tell of known sightings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(description="https, or http on loopback.")
+    secret: SecretStr = Field(min_length=16, description="Signs each message; the receiver has it too.")
+    consequential: bool = Field(False, description="Whether something is done to a person on its account.")
+    cameras: list[str] | None = Field(None, description="Only sightings of these; null: of all.")
+
+    @field_validator("url")
+    @classmethod
+    def _safe(cls, url: str) -> str:
+        return _https_or_loopback(url)
+
+
+class Notify(BaseModel):
+    """Telling other systems."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    webhooks: list[Webhook] = Field(
+        [],
+        description="Who is told of known sightings; each has url, secret, consequential, cameras."
+        " A consequential one waits for two people's confirmations.",
+    )
+
+
+class Oidc(BaseModel):
+    """Signing in by the organisation's own provider (OpenID Connect)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    issuer: str = Field("", description="The provider's address; https, or http on loopback. Empty: none.")
+    client_id: str = Field("", description="What the provider calls this server.")
+    client_secret: SecretStr = Field(
+        SecretStr(""), description="The secret it gave; best in CONSENTRY_OIDC__CLIENT_SECRET."
+    )
+    role_claim: str = Field("roles", description="Claim of the ID token that holds a user's groups or roles.")
+    roles: dict[str, Role] = Field(
+        {}, description="Role here for each value of that claim; who has none of them is refused."
+    )
+
+    @field_validator("issuer")
+    @classmethod
+    def _safe(cls, issuer: str) -> str:
+        return _https_or_loopback(issuer) if issuer else issuer
+
+
 class Settings(BaseSettings):
     """All settings of one installation."""
 
@@ -177,6 +244,9 @@ class Settings(BaseSettings):
     recognition: Recognition = Field(default_factory=Recognition)
     redaction: Redaction = Field(default_factory=Redaction)
     server: Server = Field(default_factory=Server)
+    sign_in: SignIn = Field(default_factory=SignIn)
+    oidc: Oidc = Field(default_factory=Oidc)
+    notify: Notify = Field(default_factory=Notify)
     media: Media = Field(default_factory=Media)
     retention: Retention = Field(default_factory=Retention)
     ledger: Ledger = Field(default_factory=Ledger)
@@ -216,6 +286,21 @@ def load_settings(data_dir: Path) -> Settings:
         ) from None
     except ValueError as error:
         raise BadConfig(f"{path} is not valid TOML: {error}", "Correct the file") from None
+
+
+def _https_or_loopback(url: str) -> str:
+    """`url`, if nobody on the way can read what is sent there.
+
+    Raises:
+        ValueError: it is no such address.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if not host or parts.username or parts.password or parts.fragment:
+        raise ValueError("is no address without a password in it")
+    if parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK):
+        return url
+    raise ValueError("must begin with https://; http:// only on loopback")
 
 
 def default_data_dir() -> Path:

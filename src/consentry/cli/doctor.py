@@ -21,10 +21,11 @@ import consentry
 from consentry.cli.engines import processor_name, remembered_choice
 from consentry.cli.options import DataDir, JsonOut, data_dir, print_json
 from consentry.clock import SystemClock
-from consentry.config import load_settings, models_dir
+from consentry.config import Settings, load_settings, models_dir
 from consentry.errors import ConsentryError
 from consentry.models.catalogue import Catalogue
 from consentry.models.store import ModelStore
+from consentry.people.agreed import effective_settings
 from consentry.people.cameras import list_cameras, why_overdue
 from consentry.people.declaration import current_declaration, reason_not_in_force
 from consentry.people.dpia import dpia_status
@@ -136,9 +137,21 @@ def _site(folder: Path) -> list[Finding]:
         return [Finding("site", "note", f"no installation in {folder} yet", mend)]
     try:
         with Site.open(folder, clock=SystemClock()) as site:
-            return [_declaration(site), *_overdue_cameras(site), *_assessment(site, folder)]
+            settings = load_settings(folder)
+            return [
+                *_refused(site, settings),
+                _declaration(site),
+                *_overdue_cameras(site),
+                *_assessment(site, settings),
+            ]
     except ConsentryError as error:
         return [Finding("site", "missing", error.cause, error.mend)]
+
+
+def _refused(site: Site, settings: Settings) -> list[Finding]:
+    ask = "Set the default again, or ask for it at /approvals"
+    _, refused = effective_settings(site, settings)
+    return [Finding(f"setting {one.setting}", "note", str(one), ask) for one in refused]
 
 
 def _declaration(site: Site) -> Finding:
@@ -158,9 +171,9 @@ def _overdue_cameras(site: Site) -> list[Finding]:
     ]
 
 
-def _assessment(site: Site, folder: Path) -> list[Finding]:
+def _assessment(site: Site, settings: Settings) -> list[Finding]:
     """Whether the impact assessment still fits; nothing if none was signed off."""
-    status = dpia_status(site, load_settings(folder))
+    status = dpia_status(site, settings)
     if status.document_sha256 is None:
         return []
     if status.drift:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from consentry.config import default_data_dir
+from consentry.config import Settings, default_data_dir
+from consentry.people.agreed import Refused
 
 DataDir = Annotated[
     Path | None,
@@ -20,6 +21,13 @@ JsonOut = Annotated[bool, typer.Option("--json", help="Print one JSON document a
 def data_dir(given: Path | None) -> Path:
     """The folder to work in: the one given, else the user's default."""
     return (given or default_data_dir()).expanduser()
+
+
+def say_refused(used: Settings, refused: list[Refused]) -> Settings:
+    """Say on standard error which settings are not used, and why; returns those that are."""
+    for one in refused:
+        typer.echo(f"warning: {one}", err=True)
+    return used
 
 
 def print_json(document: Any) -> None:

@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from consentry.cli.engines import engines
-from consentry.cli.options import DataDir, JsonOut, data_dir, print_json
+from consentry.cli.options import DataDir, JsonOut, data_dir, print_json, say_refused
 from consentry.clock import SystemClock
 from consentry.config import Settings, load_settings
 from consentry.errors import UsageError
 from consentry.media import open_source, read_photo, write_photo
+from consentry.people.agreed import effective_settings
 from consentry.pipeline.anonymise import Anonymiser, anonymise_photo
 from consentry.pipeline.watch import watch as run
 from consentry.privacy.cover import Style
@@ -32,7 +33,7 @@ def redact(
     json_out: JsonOut = False,
 ) -> None:
     """Hide every face; nobody is recognised and nothing is stored. Sound is left out."""
-    settings = load_settings(data_dir(data))
+    settings = say_refused(*effective_settings(None, load_settings(data_dir(data))))
     if style is not None:
         settings.redaction.style = style
     if out.resolve() == Path(source).resolve():

@@ -26,6 +26,7 @@ from consentry.cli import (
     person,
     request,
     serve,
+    user,
 )
 from consentry.cli import redact as redact_command
 from consentry.cli import verify as verify_command
@@ -67,6 +68,7 @@ app.add_typer(declare.app, name="declare")
 app.add_typer(models.app, name="models")
 app.add_typer(person.app, name="person")
 app.add_typer(keys.app, name="keys")
+app.add_typer(user.app, name="user")
 app.command("watch")(watch_command.watch)
 app.command("verify")(verify_command.verify)
 app.command("verify-receipt")(verify_receipt_command.verify_receipt_command)

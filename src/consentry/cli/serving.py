@@ -5,21 +5,24 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
+import structlog
+
 from consentry.cli.engines import photo_analyser, remembered_choice
 from consentry.clock import Clock
 from consentry.config import Settings, models_dir
 from consentry.console.mount import mount_console
+from consentry.notify.webhook import Webhooks
+from consentry.people.agreed import effective_settings
 from consentry.people.site import Site
 from consentry.server.app import create_app
 from consentry.server.hub import Hub
 from consentry.server.pages import OneTimeLink
 from consentry.server.run import run
-from consentry.server.searches import Searches
-from consentry.server.services import Services, SharedAnalyser, Views
-from consentry.server.sessions import Sessions
-from consentry.server.users import OWNER, Users
+from consentry.server.services import Services
 
 BUILTIN_VIDEO = "builtin.mp4"
+
+log = structlog.get_logger("consentry.server")
 
 
 def serve_site(
@@ -47,30 +50,24 @@ def serve_site(
         ModelMissing, ModelCorrupt: run `consentry models pull`.
     """
     runtime = remembered_choice(settings.vision).runtime  # says first if models are missing
+    used, refused = effective_settings(site, settings)
+    for one in refused:
+        log.warning("setting_refused", setting=one.setting, wanted=one.wanted, used=one.used)
     hub = Hub(
         site,
-        settings,
+        used,
         clock,
         runtime=runtime,
         models_folder=models_dir(),
         builtin_video=site.data_dir / BUILTIN_VIDEO,
     )
-    users, sessions = Users(site, clock), Sessions(site.data_dir, clock)
-    password = users.ensure_owner()
-    if new_password and password is None:
-        password = users.renew_owner_password()
-        sessions.close_all(OWNER)
-    services = Services(
-        site=site,
-        hub=hub,
-        users=users,
-        sessions=sessions,
-        views=Views(site),
-        searches=Searches(site, clock, settings.server.searches_per_minute),
-        analyser=SharedAnalyser(lambda: photo_analyser(settings)),
-        settings=settings,
-        clock=clock,
-    )
-    app = create_app(services, demo_link=demo_link)
-    mount_console(app, services)
-    run(app, hub, listener, ready=lambda: greet(password))
+    with Webhooks(clock) as webhooks:
+        services = Services.of(
+            hub, site, used, refused, webhooks=webhooks, analyser=lambda: photo_analyser(used)
+        )
+        password = services.users.ensure_owner()
+        if new_password and password is None:
+            password = services.users.renew_owner_password()
+        app = create_app(services, demo_link=demo_link)
+        mount_console(app, services)
+        run(app, hub, listener, ready=lambda: greet(password))

@@ -11,13 +11,14 @@ from rich.console import Console
 
 from consentry.cli.actor import cli_actor
 from consentry.cli.engines import engines
-from consentry.cli.options import DataDir, data_dir
+from consentry.cli.options import DataDir, data_dir, say_refused
 from consentry.clock import SystemClock
 from consentry.config import load_settings
 from consentry.errors import NotDeclared, UsageError
 from consentry.gallery.calibration import load_calibration
 from consentry.ledger.entry import Event
 from consentry.media import open_source
+from consentry.people.agreed import effective_settings
 from consentry.people.cameras import find_camera, why_overdue
 from consentry.people.consent import Place
 from consentry.people.declaration import require_declared
@@ -50,10 +51,11 @@ def watch(
 ) -> None:
     """Recognise who enrolled, hide everyone else, and report each track."""
     folder, clock = data_dir(data), SystemClock()
-    settings = load_settings(folder)
+    wanted_settings = load_settings(folder)
     if out is not None and out.resolve() == Path(source).resolve():
         raise UsageError("the redacted video would overwrite its source", "Choose another --out")
     with Site.open(folder, clock=clock) as site:
+        settings = say_refused(*effective_settings(site, wanted_settings))
         known = find_camera(site, camera)
         if known is not None and (overdue := why_overdue(known, site.today())):
             raise NotDeclared(

@@ -39,6 +39,8 @@ class Kind(StrEnum):
     PHOTO = "photo"
     REFUSAL = "refusal"
     RECEIPT = "receipt"
+    TOTP = "totp"
+    SIGN_IN_STEP = "sign-in-step"
 
 
 class SealingKey:

@@ -7,6 +7,7 @@ from fastapi import Depends, FastAPI
 import consentry
 from consentry.server import (
     api_accounting,
+    api_approvals,
     api_cameras,
     api_consents,
     api_keys,
@@ -15,8 +16,11 @@ from consentry.server import (
     api_people,
     api_session,
     api_site,
+    api_tokens,
+    api_users,
     public_pages,
 )
+from consentry.server.account_page import account_routes
 from consentry.server.guard import Guard
 from consentry.server.pages import OneTimeLink, login_routes
 from consentry.server.problems import handle_problems
@@ -48,8 +52,9 @@ def create_app(services: Services, *, demo_link: OneTimeLink | None = None) -> F
     app.include_router(api_ledger.open_routes)
     app.include_router(setup_routes)
     app.include_router(public_pages.public_pages)
+    app.include_router(account_routes)
     app.mount(API_PATH, api)
-    app.add_middleware(Guard, sessions=services.sessions)
+    app.add_middleware(Guard, services=services)
     return app
 
 
@@ -68,6 +73,8 @@ def _api() -> FastAPI:
     closed = [Depends(signed_in)]  # behind the guard, a second lock
     for routes in (
         api_session.closed_routes,
+        api_tokens.routes,
+        api_users.routes,
         api_live.routes,
         api_people.routes,
         api_consents.routes,
@@ -75,6 +82,7 @@ def _api() -> FastAPI:
         api_keys.routes,
         api_site.routes,
         api_accounting.routes,
+        api_approvals.routes,
         api_ledger.routes,
     ):
         api.include_router(routes, dependencies=closed)

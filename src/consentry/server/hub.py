@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import date
 from multiprocessing.connection import Connection
@@ -146,6 +146,7 @@ class Hub:
         self.overdue: Mapping[str, str] = {}
         self._why_not_recognising: Mapping[str, str] = {}
         self.changes = 0
+        self.on_sighting: Callable[[int], None] = lambda _sighting_id: None
         self._site, self._settings, self._clock = site, settings, clock
         self._runtime, self._models_folder, self._builtin_video = runtime, models_folder, builtin_video
         self.recogniser_sha256 = recogniser_sha256(settings.vision, Catalogue.load())
@@ -311,7 +312,7 @@ class Hub:
             )
         elif isinstance(message, SightingMade):
             try:
-                record(self._site, message.sighting)
+                self.on_sighting(record(self._site, message.sighting))
             except ConsentryError as error:
                 self.unrecorded += 1
                 log.error("sighting_not_recorded", error=type(error).__name__, cause=error.cause)
@@ -330,7 +331,7 @@ class Hub:
             return None
         return WorkerSpec(
             cameras=addresses,
-            settings=self._settings.model_dump(),
+            settings=self._settings.model_dump(exclude={"notify", "oidc"}),  # a worker needs no secrets
             models_folder=self._models_folder,
             runtime=self._runtime,
             builtin_video=self._builtin_video,

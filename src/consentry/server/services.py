@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import hmac
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from consentry.clock import Clock
 from consentry.config import Settings
 from consentry.errors import Unauthorised
 from consentry.ledger.entry import Event
+from consentry.notify.webhook import Webhooks
+from consentry.people.agreed import Refused
 from consentry.people.site import Site
+from consentry.server.access import ACCESS, OPEN, Access, for_programs, reach_of
+from consentry.server.actions import Actions
 from consentry.server.hub import Hub
 from consentry.server.searches import Searches
 from consentry.server.sessions import Sessions
+from consentry.server.tokens import token_behind
 from consentry.server.users import User, Users
 from consentry.types import Picture
 from consentry.vision.sample import FaceSample, PhotoAnalyser
@@ -87,6 +93,35 @@ class Views:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who is asking, and by which session or token.
+
+    Attributes:
+        user: Who, with the role they have now.
+        session_token: Of the session; for a program, an id of its token that opens nothing.
+        reach: For a program, the roles as far as which its token reaches; None for a person.
+    """
+
+    user: User
+    session_token: str = field(repr=False)
+    reach: Access | None = None
+
+    @property
+    def is_program(self) -> bool:
+        """Whether a token asks, and no person who has signed in."""
+        return self.reach is not None
+
+    def may_use(self, row: str) -> bool:
+        """Whether a row of `ACCESS` is open to them."""
+        roles = ACCESS[row]
+        if roles == OPEN:
+            return True
+        if self.user.role not in roles:
+            return False
+        return self.reach is None or (for_programs(row) and bool(self.reach & roles))
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """Everything behind the routes and pages of one hub."""
 
@@ -97,16 +132,85 @@ class Services:
     views: Views
     searches: Searches
     analyser: PhotoAnalyser
+    actions: Actions
     settings: Settings
+    refused: tuple[Refused, ...]
     clock: Clock
 
+    @classmethod
+    def of(
+        cls,
+        hub: Hub,
+        site: Site,
+        settings: Settings,
+        refused: Sequence[Refused],
+        *,
+        webhooks: Webhooks,
+        analyser: Callable[[], PhotoAnalyser],
+    ) -> Services:
+        """The services of a hub.
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """Who is asking, and by which session."""
+        Args:
+            hub: It, not started yet; it will tell of the sightings it records.
+            site: Its site.
+            settings: Those in use.
+            refused: Those that are set but not used, to be told of.
+            webhooks: Deliver what others are told.
+            analyser: Loads what looks at photos.
+        """
+        clock = site.clock
+        actions = Actions(site, tuple(settings.notify.webhooks), webhooks)
+        hub.on_sighting = actions.sighted
+        return cls(
+            site=site,
+            hub=hub,
+            users=Users(site, clock),
+            sessions=Sessions(site.data_dir, clock, settings.sign_in),
+            views=Views(site),
+            searches=Searches(site, clock, settings.server.searches_per_minute),
+            analyser=SharedAnalyser(analyser),
+            actions=actions,
+            settings=settings,
+            refused=tuple(refused),
+            clock=clock,
+        )
 
-    user: User
-    session_token: str = field(repr=False)
+    def holder(self, *, session_token: str | None, bearer: str | None) -> SignedIn | None:
+        """Who holds this session, or this token of a program; the token counts if there are both.
+
+        None if it is unknown or over, or its user is disabled or removed, or got another role or
+        password since the session was opened.
+        """
+        if bearer is not None:
+            token = token_behind(self.site, bearer)
+            user = self.users.active(token.user_id) if token else None
+            if token is None or user is None:
+                return None
+            return SignedIn(user, f"program {token.id}", reach_of(token.scopes))
+        held = self.sessions.holder(session_token)
+        if held is None or session_token is None:
+            return None
+        user_id, stamp = held
+        user = self.users.active(user_id)
+        if user is None or not hmac.compare_digest(user.stamp, stamp):
+            self.sessions.close(session_token)
+            return None
+        return SignedIn(user, session_token)
+
+    def lacks_totp(self, user: User) -> bool:
+        """Whether someone must set up an authenticator app before all else. Who signs in by OIDC need not."""
+        return user.has_password and not user.has_totp and user.role in self.settings.sign_in.require_totp
+
+    def still(self, asking: SignedIn) -> bool:
+        """Whether somebody who asked a while ago may still be answered: asked for pages and streams.
+
+        Everything that ends a session is seen here: signing out, its time, another role or password, being
+        disabled or removed. A program's stream ends when its user may not sign in any more.
+        """
+        user = self.users.active(asking.user.id)
+        if user is None or user.stamp != asking.user.stamp:
+            return False
+        return asking.is_program or self.sessions.is_open(asking.session_token)
 
 
 def services_of(request: HTTPConnection) -> Services:
@@ -116,23 +220,16 @@ def services_of(request: HTTPConnection) -> Services:
     return services
 
 
-def who_asks(services: Services, request: HTTPConnection) -> SignedIn:
+def signed_in(request: HTTPConnection) -> SignedIn:
     """Who is asking, as the guard found out.
 
     Raises:
-        Unauthorised: nobody is signed in, or the user is no more.
+        Unauthorised: nobody is signed in.
     """
-    state = request.scope.get("state", {})
-    name = state.get("user_name")
-    user = services.users.of(name) if name else None
-    if user is None:
+    asking = request.scope.get("state", {}).get("asking")
+    if not isinstance(asking, SignedIn):
         raise Unauthorised("this needs a session", "Sign in at /login or POST /api/v1/session")
-    return SignedIn(user, state["session_token"])
-
-
-def signed_in(request: Request) -> SignedIn:
-    """The same for a route. Raises as `who_asks` does."""
-    return who_asks(services_of(request), request)
+    return asking
 
 
 Asking = Annotated[SignedIn, Depends(signed_in)]
