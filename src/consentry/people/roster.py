@@ -234,6 +234,11 @@ def consents_of(session: Session, person_id: str, key: SealingKey) -> list[Conse
     ]
 
 
+def photo_ending(original: bytes) -> str:
+    """What the name of a photo's file ends with, by its first bytes; `bin` if they say nothing."""
+    return next((name for start, name in _SIGNATURES if original.startswith(start)), "bin")
+
+
 def why_not_live(records: list[ConsentRecord], at_unix_s: float) -> str | None:
     """Why none of a person's records is in force for its own purpose; None if one is."""
     problem: str | None = "there is no consent record"
@@ -266,5 +271,4 @@ def _photos(site: Site, session: Session, person_id: str, key: SealingKey) -> It
     )
     for number, row in enumerate(rows, start=1):
         original = key.open(site.blobs.read(row.blob_sha256), Kind.PHOTO, row.id)
-        ending = next((name for start, name in _SIGNATURES if original.startswith(start)), "bin")
-        yield f"photo-{number}.{ending}", original
+        yield f"photo-{number}.{photo_ending(original)}", original

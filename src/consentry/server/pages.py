@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 import html
 import secrets
@@ -16,16 +14,14 @@ from starlette.concurrency import run_in_threadpool
 from consentry.errors import ConsentryError, Forbidden, NotFound, UsageError
 from consentry.ledger.entry import Event
 from consentry.server.api_session import address_of, close_session, open_session
+from consentry.server.plain_page import PALETTE, plain_page
 from consentry.server.services import Asking, Behind, Services
 from consentry.server.users import OWNER
 
 LONGEST_FIELD = 1024
-_STYLE = """
-:root { color-scheme: light dark; --back: #f5f6f8; --card: #fff; --ink: #17202b; --soft: #5b6776;
-  --line: #d9dee5; --main: #0b6b5d; --on-main: #fff; --bad: #a3262a; }
-@media (prefers-color-scheme: dark) { :root { --back: #11161c; --card: #1a212a; --ink: #e8edf3;
-  --soft: #9aa7b6; --line: #2f3945; --main: #4fc3ae; --on-main: #06231e; --bad: #ff9a94; } }
-* { box-sizing: border-box; }
+_STYLE = (
+    PALETTE
+    + """
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem;
   background: var(--back); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
 main { width: min(24rem, 100%); background: var(--card); border: 1px solid var(--line);
@@ -37,19 +33,9 @@ input { width: 100%; padding: .65rem .75rem; font: inherit; color: inherit; back
   border: 1px solid var(--line); border-radius: 8px; }
 button { width: 100%; margin-top: 1.5rem; padding: .7rem; font: inherit; font-weight: 600; cursor: pointer;
   color: var(--on-main); background: var(--main); border: 0; border-radius: 8px; }
-a { color: var(--main); }
-:focus-visible { outline: 3px solid var(--main); outline-offset: 2px; }
 .bad { color: var(--bad); font-weight: 600; }
 """
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
 )
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title} · Consentry</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">{refresh}
-<link rel="icon" href="data:,"><style>{style}</style></head><body><main>{body}</main></body></html>"""
 _FORM = """<h1>Consentry</h1><p>Sign in to see the cameras of this site.</p>{said}
 <form method="post" action="/login">
 <label for="name">Name</label>
@@ -144,9 +130,4 @@ def _sign_in(request: Request, behind: Services, name: str, password: str) -> Re
 
 
 def _page(title: str, body: str, *, status: int = 200, refresh: bool = False) -> HTMLResponse:
-    again = '<meta http-equiv="refresh" content="0;url=/">' if refresh else ""
-    return HTMLResponse(
-        _PAGE.format(title=title, style=_STYLE, body=body, refresh=again),
-        status_code=status,
-        headers={"Content-Security-Policy": _POLICY},
-    )
+    return plain_page(title, body, style=_STYLE, status=status, leads_to="/" if refresh else "")

@@ -1,0 +1,164 @@
+"""The copy of everything held about someone that they take with them: a ZIP, made while it is sent.
+
+One photo and one page of sightings at a time are in memory, and no view of the database stays open while
+a slow reader takes the copy, so that it never holds up an erasure.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from consentry.clock import iso_utc
+from consentry.ledger.entry import Event
+from consentry.people.held import Held, log_own_act, own_photo, read_held
+from consentry.people.roster import photo_ending
+from consentry.people.sightings import RecordedSighting, sightings_of
+from consentry.people.site import Site
+
+SIGHTINGS_AT_ONCE = 500
+_MS_PER_S = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCopy:
+    """A copy that was asked for and logged, ready to be sent.
+
+    Attributes:
+        site: Where the rest is read from.
+        held: What there is.
+        checkpoint: The ledger's signed checkpoint, which covers the entry about this very copy.
+    """
+
+    site: Site
+    held: Held
+    checkpoint: str
+
+    def zipped(self) -> Iterator[bytes]:
+        """The bytes of the ZIP, in parts.
+
+        Raises:
+            NotFound: the person withdrew meanwhile; what was sent so far is no whole ZIP.
+            DataDamaged: a photo does not open.
+        """
+        sent = _Sent()
+        with zipfile.ZipFile(sent, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[arg-type]
+            self._add(archive, "person.json", _json(_document(self.held)))
+            self._add(archive, "checkpoint.txt", self.checkpoint.encode())
+            yield sent.taken()
+            with archive.open(self._entry("sightings.jsonl"), "w", force_zip64=True) as lines:
+                for part in self._sightings():
+                    lines.write("".join(_line(one) for one in part).encode())
+                    yield sent.taken()
+            for number in range(1, self.held.photos + 1):
+                original = own_photo(self.site, self.held.person_id, number)
+                self._add(archive, f"photo-{number}.{photo_ending(original)}", original)
+                yield sent.taken()
+        yield sent.taken()
+
+    def _sightings(self) -> Iterator[list[RecordedSighting]]:
+        before_id = None
+        while part := sightings_of(
+            self.site, self.held.person_id, limit=SIGHTINGS_AT_ONCE, before_id=before_id
+        ):
+            yield part
+            before_id = part[-1].id
+
+    def _add(self, archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+        archive.writestr(self._entry(name), content)
+
+    def _entry(self, name: str) -> zipfile.ZipInfo:
+        now = datetime.fromtimestamp(self.site.clock.unix_s(), UTC)
+        entry = zipfile.ZipInfo(name, now.timetuple()[:6])
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        return entry
+
+
+class _Sent(io.RawIOBase):
+    """A file that can only be written to and gives back what was written since last asked."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, part: object) -> int:
+        content = bytes(part)  # type: ignore[call-overload]
+        self._parts.append(content)
+        return len(content)
+
+    def taken(self) -> bytes:
+        """What is new."""
+        whole = b"".join(self._parts)
+        self._parts.clear()
+        return whole
+
+
+def ask_own_copy(site: Site, person_id: str) -> OwnCopy:
+    """Log that the person takes a copy of their data, and gather what goes into it.
+
+    Raises:
+        NotFound: no such person.
+        DataDamaged: something sealed does not open.
+    """
+    with site.write() as session:
+        log_own_act(site, session, person_id, Event.PERSON_EXPORTED)
+        held = read_held(site, session, person_id)
+        return OwnCopy(site, held, site.ledger.checkpoint(session.connection()))
+
+
+def _document(held: Held) -> dict[str, object]:
+    return {
+        "id": held.person_id,
+        "name": held.name,
+        "known_here_since": _time(held.enrolled_unix_ms),
+        "photo_was_refused": held.photo_was_refused,
+        "consents": [
+            {"id": one.id, "why_not_in_force": one.why_not, **one.record.model_dump(mode="json")}
+            for one in held.consents
+        ],
+        "photos": held.photos,
+        "templates": [
+            {"recogniser_sha256": sha256, "count": count} for sha256, count in held.templates.items()
+        ],
+        "sightings": held.sightings,
+        "ledger": [
+            {
+                "seq": look.seq,
+                "time": _time(look.time_unix_ms),
+                "event": look.event,
+                "actor": look.actor,
+                "role": look.role,
+                "why": look.why,
+            }
+            for look in reversed(held.looks)
+        ],
+    }
+
+
+def _line(recorded: RecordedSighting) -> str:
+    seen = recorded.sighting
+    document = {
+        "camera": seen.camera,
+        "first": _time(seen.first_unix_ms),
+        "last": _time(seen.last_unix_ms),
+        "decision": seen.decision,
+        "score": round(seen.score_cosine, 2) if seen.score_cosine is not None else None,
+        "threshold": round(seen.known_cosine, 2),
+        "recogniser_sha256": seen.recogniser_sha256,
+        "calibration": seen.calibration,
+    }
+    return json.dumps(document, ensure_ascii=False) + "\n"
+
+
+def _json(document: dict[str, object]) -> bytes:
+    return json.dumps(document, indent=2, ensure_ascii=False).encode()
+
+
+def _time(unix_ms: int) -> str:
+    return iso_utc(unix_ms / _MS_PER_S)
