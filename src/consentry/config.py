@@ -87,6 +87,12 @@ class Server(BaseModel):
 
     host: str = Field("127.0.0.1", description="Address to listen on; loopback unless you change it.")
     port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
+    public_url: str = Field(
+        "",
+        description="Where people reach the public pages, such as https://cameras.example.org; "
+        "empty: http://host:port.",
+        pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$",
+    )
 
 
 class Media(BaseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from consentry.errors import UsageError
 from consentry.ledger.entry import Event
 from consentry.people.consent import clean_name
+from consentry.people.requests import record_request
 from consentry.people.seal import Kind
 from consentry.people.site import Site
 from consentry.store.schema import PersonRow
@@ -13,7 +14,8 @@ from consentry.store.schema import PersonRow
 def correct_name(site: Site, person_id: str, name: str, *, actor: str) -> str:
     """Seal another name in place of the one that is held; returns it as it is kept.
 
-    The consent records stay as they were given, with whatever name they have.
+    Counted as a request for correction that was met. The consent records stay as they were given, with
+    whatever name they have.
 
     Args:
         name: The right one.
@@ -39,4 +41,5 @@ def correct_name(site: Site, person_id: str, name: str, *, actor: str) -> str:
             payload={"person_id": person_id, "corrected": "name"},
             subject_pseudonym=key.pseudonym(person_id),
         )
+        record_request(site, session, "correct", "done", actor=actor)
     return name

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from consentry.errors import NotFound
 from consentry.ledger.entry import Event
 from consentry.people.consent import ConsentRecord, parse_consent
+from consentry.people.requests import THE_PERSON, record_request
 from consentry.people.seal import Kind, SealingKey
 from consentry.people.site import Site
 from consentry.store.schema import (
@@ -27,9 +28,6 @@ from consentry.store.schema import (
     TemplateRow,
     UserRow,
 )
-
-BY_THE_PERSON = "person"
-"""What the ledger calls someone who acts through their personal link; which one, their pseudonym says."""
 
 _USER = "user:"
 _REASONS = ("purpose", "reason")
@@ -103,6 +101,12 @@ class Held:
         return max((one.record.valid_until.timestamp() for one in self.consents), default=None)
 
 
+def is_held(site: Site, person_id: str) -> bool:
+    """Whether anything is held about this person."""
+    with site.read() as session:
+        return session.get(PersonRow, person_id) is not None
+
+
 def held_about(site: Site, person_id: str) -> Held:
     """What is held about one person. Not logged: see `note_own_view`.
 
@@ -115,7 +119,7 @@ def held_about(site: Site, person_id: str) -> Held:
 
 
 def note_own_view(site: Site, person_id: str) -> None:
-    """Log that the person looked at what is held about them. On return it is in the ledger.
+    """Log and count that the person looked at what is held about them. On return it is in the ledger.
 
     Raises:
         NotFound: no such person.
@@ -123,6 +127,7 @@ def note_own_view(site: Site, person_id: str) -> None:
     """
     with site.write() as session:
         log_own_act(site, session, person_id, Event.PERSON_VIEWED)
+        record_request(site, session, "access", "done")
 
 
 def log_own_act(site: Site, session: Session, person_id: str, event: Event) -> None:
@@ -130,7 +135,7 @@ def log_own_act(site: Site, session: Session, person_id: str, event: Event) -> N
     site.log(
         session,
         event,
-        actor=BY_THE_PERSON,
+        actor=THE_PERSON,
         payload={"person_id": person_id},
         subject_pseudonym=site.person_key(session, person_id).pseudonym(person_id),
     )
@@ -157,9 +162,7 @@ def read_held(site: Site, session: Session, person_id: str) -> Held:
     """The same as `held_about`, within the caller's view of the database."""
     key = site.person_key(session, person_id)
     person = session.get_one(PersonRow, person_id)
-    models = session.scalars(
-        select(TemplateRow.recogniser_sha256).where(TemplateRow.person_id == person_id)
-    )
+    models = session.scalars(select(TemplateRow.recogniser_sha256).where(TemplateRow.person_id == person_id))
     return Held(
         person_id=person_id,
         name=key.open(person.sealed_name, Kind.NAME, person_id).decode(),

@@ -55,6 +55,17 @@ ACCESS: Final[dict[str, Access]] = {
     "GET /api/v1/declaration": ANYONE,
     "GET /api/v1/ledger/checkpoint": ANYONE,
     "GET /api/v1/models": ANYONE,
+    # a person's own page: by personal link, and then by a cookie that each of these routes asks for
+    "GET /my/{link_token}": OPEN,
+    "GET /my": OPEN,
+    "GET /my/photos/{number}": OPEN,
+    "GET /my/receipts/{number}": OPEN,
+    "GET /my/export.zip": OPEN,
+    "GET /my/withdraw": OPEN,
+    "POST /my/withdraw": OPEN,
+    "POST /my/name": OPEN,
+    "POST /my/photos": OPEN,
+    "POST /my/leave": OPEN,
     # pages
     "GET /": ANYONE,
     "GET /console/{file}": ANYONE,

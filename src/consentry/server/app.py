@@ -7,6 +7,8 @@ from fastapi import Depends, FastAPI
 import consentry
 from consentry.server import api_live, api_people, api_session, api_site
 from consentry.server.guard import Guard
+from consentry.server.my_routes import my_routes
+from consentry.server.my_session import MySessions
 from consentry.server.pages import OneTimeLink, login_routes
 from consentry.server.problems import handle_problems
 from consentry.server.services import Services, signed_in
@@ -32,9 +34,11 @@ def create_app(services: Services, *, demo_link: OneTimeLink | None = None) -> F
     app.state.services = services
     app.state.demo_link = demo_link
     handle_problems(app)
+    app.state.my_sessions = MySessions(services.site, services.clock)
     app.include_router(login_routes)
+    app.include_router(my_routes)
     app.mount(API_PATH, api)
-    app.add_middleware(Guard, sessions=services.sessions)
+    app.add_middleware(Guard, sessions=services.sessions, my_sessions=app.state.my_sessions)
     return app
 
 

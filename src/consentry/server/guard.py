@@ -7,6 +7,7 @@ another site's page are refused whatever they bear, and every response gets the 
 
 from __future__ import annotations
 
+import re
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from consentry.errors import ConsentryError, Forbidden, Unauthorised
+from consentry.server.my_session import MySessions, my_token
 from consentry.server.problems import LengthMissing, TooLarge, problem_of
 from consentry.server.sessions import Sessions
 
@@ -29,10 +31,22 @@ OPEN = frozenset(
         ("GET", "/login"),
         ("POST", "/login"),
         ("GET", "/demo-login"),
+        ("GET", "/my/{link_token}"),
+        ("GET", "/my"),
+        ("GET", "/my/photos/{number}"),
+        ("GET", "/my/receipts/{number}"),
+        ("GET", "/my/export.zip"),
+        ("GET", "/my/withdraw"),
+        ("POST", "/my/withdraw"),
+        ("POST", "/my/name"),
+        ("POST", "/my/photos"),
+        ("POST", "/my/leave"),
     }
 )
-"""Method and path of everything that needs no session. `/demo-login` exists only in a demo."""
+"""Method and path of everything that needs no session. `/demo-login` exists only in a demo; what is under
+`/my` asks for the session of a personal link by itself."""
 
+_OPEN = [(method, re.compile(re.sub(r"\{\w+\}", "[^/]+", path))) for method, path in OPEN]
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _STATIC = "/_nicegui/"
 _PAGE_POLICY = (
@@ -49,10 +63,11 @@ class Guard:
     Args:
         app: What is guarded.
         sessions: Who is signed in.
+        my_sessions: Who has opened their own page.
     """
 
-    def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
-        self._app, self._sessions = app, sessions
+    def __init__(self, app: ASGIApp, sessions: Sessions, my_sessions: MySessions) -> None:
+        self._app, self._sessions, self._my_sessions = app, sessions, my_sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through with `state.user` set, or answer it here."""
@@ -83,7 +98,7 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers, user: str | None) -> ConsentryError | None:
         method = scope.get("method", "GET")
-        if user is None and (scope["type"], method, scope["path"]) not in {("http", *one) for one in OPEN}:
+        if user is None and not (scope["type"] == "http" and is_open(method, scope["path"])):
             return Unauthorised("this needs a session", "Sign in at /login or POST /api/v1/session")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != headers.get("host"):
@@ -94,8 +109,14 @@ class Guard:
                 "Send the header `X-Consentry: 1`",
             )
         if method not in _SAFE:
-            return _body_refusal(headers, MOST_BODY_BYTES if user is not None else MOST_OPEN_BODY_BYTES)
+            is_known = user is not None or self._my_sessions.session(my_token(headers)) is not None
+            return _body_refusal(headers, MOST_BODY_BYTES if is_known else MOST_OPEN_BODY_BYTES)
         return None
+
+
+def is_open(method: str, path: str) -> bool:
+    """Whether a request needs no session."""
+    return any(method == open_method and pattern.fullmatch(path) for open_method, pattern in _OPEN)
 
 
 def _body_refusal(headers: Headers, most_bytes: int) -> ConsentryError | None:
@@ -135,7 +156,7 @@ def _with_headers(scope: Scope, send: Send) -> Send:
             headers["X-Content-Type-Options"] = "nosniff"
             headers["X-Frame-Options"] = "DENY"
             # with `no-referrer` browsers hide the Origin of a page's own forms, which is checked above
-            headers["Referrer-Policy"] = "no-referrer" if is_api else "same-origin"
+            headers.setdefault("Referrer-Policy", "no-referrer" if is_api else "same-origin")
             headers["Cross-Origin-Resource-Policy"] = "same-origin"
             headers["Cross-Origin-Opener-Policy"] = "same-origin"
             headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"

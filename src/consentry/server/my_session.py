@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from consentry.clock import Clock
-from consentry.errors import NotFound, TooManyAttempts
+from consentry.errors import NotFound
 from consentry.people.held import note_own_view
 from consentry.people.links import person_behind
 from consentry.people.site import Site
@@ -120,9 +120,7 @@ class MySessions:
     def close_all(self, person_id: str) -> None:
         """End all sessions of a person."""
         with self._lock:
-            self._sessions = {
-                key: one for key, one in self._sessions.items() if one.person_id != person_id
-            }
+            self._sessions = {key: one for key, one in self._sessions.items() if one.person_id != person_id}
 
 
 def my_token(headers: Headers) -> str | None:
