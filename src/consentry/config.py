@@ -95,6 +95,25 @@ class Server(BaseModel):
     )
 
 
+class Retention(BaseModel):
+    """How long something is kept at most."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    last_seen_days: int = Field(
+        365,
+        ge=1,
+        le=1096,
+        description="Days after which someone who was not seen is erased; 3 years at most.",
+    )
+    sightings_days: int = Field(
+        30, ge=1, le=1096, description="Days after which the record of a sighting is deleted."
+    )
+
+
+DEFAULT_RETENTION = Retention()
+
+
 class Media(BaseModel):
     """Opening and reading sources."""
 
@@ -119,6 +138,7 @@ class Settings(BaseSettings):
     redaction: Redaction = Field(default_factory=Redaction)
     server: Server = Field(default_factory=Server)
     media: Media = Field(default_factory=Media)
+    retention: Retention = Field(default_factory=Retention)
 
     @classmethod
     def settings_customise_sources(

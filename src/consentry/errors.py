@@ -153,9 +153,14 @@ class EngineError(ConsentryError):
 
 
 class EnrolmentRefused(ConsentryError):
-    """A photo does not meet the enrolment rules."""
+    """A photo does not meet the enrolment rules.
+
+    Attributes:
+        receipt: Of the person, if they were kept without a photo; empty if nothing was kept.
+    """
 
     http_status = 422
+    receipt = b""
 
 
 class NoFaceFound(EnrolmentRefused):

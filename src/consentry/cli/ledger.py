@@ -1,4 +1,4 @@
-"""`consentry ledger`: verify, prove, checkpoint."""
+"""`consentry ledger`: verify, prove, checkpoint, tiles, and what checks them elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import typer
 from consentry.cli.options import DataDir, JsonOut, data_dir, print_json
 from consentry.clock import SystemClock
 from consentry.errors import UsageError
-from consentry.ledger.checkpoint import Checkpoint, open_note
+from consentry.ledger.checkpoint import Checkpoint, VerifierKey, open_note
+from consentry.ledger.proof import parse_proof, verify_proof
 from consentry.people.site import Site
 
 app = typer.Typer(help="The log of every sensitive act, which cannot be rewritten unnoticed.")
@@ -52,6 +53,9 @@ def verify_command(
 @app.command("prove")
 def prove_command(
     seq: Annotated[int, typer.Argument(metavar="SEQ", help="Number of the entry, from 0.", min=0)],
+    leaf: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the entry itself here, for `verify-proof`.")
+    ] = None,
     data: DataDir = None,
     json_out: JsonOut = False,
 ) -> None:
@@ -59,6 +63,8 @@ def prove_command(
     with Site.open(data_dir(data), clock=SystemClock()) as site, site.read() as session:
         proof = site.ledger.prove(session.connection(), seq)
         vkey = str(site.ledger.verifier)
+    if leaf is not None:
+        _write(leaf, proof.leaf)
     if json_out:
         print_json(
             {
@@ -72,6 +78,33 @@ def prove_command(
         )
         return
     typer.echo(proof.text(), nl=False)
+
+
+@app.command("verify-proof")
+def verify_proof_command(
+    proof: Annotated[Path, typer.Argument(metavar="FILE", help="What `ledger prove` printed.")],
+    leaf: Annotated[Path, typer.Option(metavar="FILE", help="The entry, byte by byte.")],
+    vkey: Annotated[str, typer.Option(metavar="VKEY", help="The log's public key, known from elsewhere.")],
+    json_out: JsonOut = False,
+) -> None:
+    """Check that an entry is in a log, with its public key and nothing else of it."""
+    parsed = parse_proof(_read(proof))
+    entry = _read_bytes(leaf)
+    checkpoint = verify_proof(parsed, entry, VerifierKey.parse(vkey))
+    if json_out:
+        print_json(
+            {
+                "index": parsed.index,
+                "origin": checkpoint.origin,
+                "size": checkpoint.size,
+                "root": checkpoint.root.hex(),
+            }
+        )
+        return
+    typer.echo(
+        f"The proof holds: this is entry {parsed.index} of {checkpoint.origin}, "
+        f"which had {checkpoint.size} entries then."
+    )
 
 
 @app.command("checkpoint")
@@ -97,6 +130,20 @@ def checkpoint_command(data: DataDir = None, json_out: JsonOut = False) -> None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"checkpoint {path} cannot be read: {error}", "Give the file you kept") from None
+        return _read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is no text: {error}", "Give the file as it was printed") from None
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", "Give the file you kept") from None
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", "Give another place") from None

@@ -54,7 +54,11 @@ def watch(
     with Site.open(folder, clock=clock) as site:
         wanted = purpose or require_declared(site).declaration.purposes[0]
         references = gallery_snapshot(
-            site, purpose=wanted, recogniser_sha256=loaded.recogniser.sha256, at_unix_s=clock.unix_s()
+            site,
+            purpose=wanted,
+            recogniser_sha256=loaded.recogniser.sha256,
+            at_unix_s=clock.unix_s(),
+            retention=settings.retention,
         )
         roster = Roster(references, place=Place(camera), calibration=calibration)
         with site.write() as session:

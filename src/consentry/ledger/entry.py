@@ -67,6 +67,7 @@ class Event(StrEnum):
     SIGHTING_CONFIRMED = "sighting.confirmed"
     ACTION_TAKEN = "action.taken"
     BULK_EXPORTED = "bulk.exported"
+    SIGHTINGS_EXPIRED = "sightings.expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Entry:
         seq: Position in the tree, from 0.
         time_unix_ms: When it happened, milliseconds since 1970 UTC.
         event: A value of `Event`.
-        actor: Who did it: `cli:NAME` or a user of the server.
+        actor: Who did it: `cli:` and a user number, `user:` and an id, or `consentry`. Never a name.
         subject_pseudonym: HMAC under the key of the person it is about, hexadecimal; None if about nobody.
         payload_commitment: SHA-256 of salt and payload, hexadecimal.
     """

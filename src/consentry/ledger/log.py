@@ -9,7 +9,6 @@ test holds the two together.
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, column, delete, func, insert, select, table, update
 
 from consentry.errors import LedgerBroken, NotFound
-from consentry.ledger.checkpoint import Checkpoint, VerifierKey, open_note, sign_note
+from consentry.ledger.checkpoint import Checkpoint, VerifierKey, open_note, sign_note, sign_statement
 from consentry.ledger.entry import Entry, Event, Payload, canonical_payload, commitment
+from consentry.ledger.proof import Proof
 from consentry.ledger.tree import (
     Frontier,
     consistency_proof,
@@ -84,8 +84,7 @@ class InclusionProof:
 
     def text(self) -> str:
         """The proof in the form of C2SP `tlog-proof`, version 1; the leaf goes with it separately."""
-        hashes = "".join(f"{base64.b64encode(sibling).decode()}\n" for sibling in self.path)
-        return f"c2sp.org/tlog-proof@v1\nindex {self.index}\n{hashes}\n{self.checkpoint}"
+        return Proof(self.index, self.path, self.checkpoint).text()
 
 
 class Ledger:
@@ -245,6 +244,10 @@ class Ledger:
         if not verify_inclusion(leaf_hash(leaf), seq, head.size, path, head.root):
             raise LedgerBroken(f"entry {seq} does not lead to the signed checkpoint", _SEE_DOCS)
         return InclusionProof(leaf, seq, head.size, tuple(path), note)
+
+    def sign(self, kind: str, statement: bytes) -> bytes:
+        """This log's signature on something of `kind` that is no checkpoint: see `sign_statement`."""
+        return sign_statement(kind, statement, self._key)
 
     def _sign(self, frontier: Frontier) -> str:
         text = Checkpoint(self.origin, frontier.size, frontier.root()).text()

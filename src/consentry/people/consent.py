@@ -6,9 +6,11 @@ notice is given by address, version and SHA-256 of its exact text, so that what 
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,6 +71,16 @@ class ConsentScope(BaseModel):
     zones: frozenset[Line] | None = None
 
 
+class ConsentEvent(BaseModel):
+    """What became of a consent after it was given: its state from then on, and who or what ended it."""
+
+    model_config = _STRICT
+
+    time: AwareDatetime
+    state: Literal["withdrawn", "expired"]
+    entity: Line
+
+
 class ConsentRecord(BaseModel):
     """One person's consent to one purpose.
 
@@ -81,7 +93,7 @@ class ConsentRecord(BaseModel):
     schema_version: Literal["consentry-consent-1"]
     person: ConsentPerson = ConsentPerson()
     purpose: Line
-    state: Literal["given", "refused", "withdrawn"]
+    state: Literal["given", "refused", "withdrawn", "expired"]
     given_on: AwareDatetime
     valid_from: AwareDatetime
     valid_until: AwareDatetime
@@ -90,6 +102,10 @@ class ConsentRecord(BaseModel):
     alternative: Line
     scope: ConsentScope = ConsentScope()
     given_by: Literal["person", "legal_representative"]
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
+    jurisdiction: Annotated[str, Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")] | None = None
+    collection_method: Line | None = None
+    events: tuple[ConsentEvent, ...] = ()
     is_demo: bool = False
 
     @model_validator(mode="after")
@@ -116,13 +132,44 @@ class ConsentRecord(BaseModel):
                 return problem
         return None
 
+    def ended(
+        self, state: Literal["withdrawn", "expired"], *, at_unix_s: float, entity: str
+    ) -> ConsentRecord:
+        """This record once it has ended, with the event that says when and through whom."""
+        event = ConsentEvent(time=datetime.fromtimestamp(at_unix_s, UTC), state=state, entity=entity)
+        return self.model_copy(update={"state": state, "events": (*self.events, event)})
+
+    def why_ended(self) -> str | None:
+        """Why it allows nothing whatever the time: refused, withdrawn or noted as run out; None if given."""
+        if self.state == "expired":
+            return f"ended on {_utc(self.valid_until)}"
+        return None if self.state == "given" else f"was {self.state}"
+
+    def begun_unix_s(self, now_unix_s: float) -> float:
+        """Now, or when it begins if that is later."""
+        return max(now_unix_s, self.valid_from.timestamp())
+
+    def starts_after(self, unix_s: float) -> bool:
+        """Whether it has not begun by `unix_s`."""
+        return self.valid_from.timestamp() > unix_s
+
+    def has_run_out(self, at_unix_s: float) -> bool:
+        """Whether it was given and its last moment has passed; not if someone withdrew it before."""
+        return self.state == "given" and at_unix_s >= self.valid_until.timestamp()
+
+    def until_at_most(self, unix_s: float) -> ConsentRecord:
+        """This record, cut short where it would hold beyond `unix_s`."""
+        end = datetime.fromtimestamp(unix_s, UTC)
+        return self if self.valid_until <= end else self.model_copy(update={"valid_until": end})
+
     def covers(self, place: Place) -> bool:
         """Whether this record holds at `place`, whenever that is."""
         return self._why_not_here(place) is None
 
     def _why_not_in_force(self, at_unix_s: float) -> str | None:
-        if self.state != "given":
-            return f"was {self.state}"
+        ended = self.why_ended()
+        if ended is not None:
+            return ended
         if at_unix_s < self.valid_from.timestamp():
             return f"does not start before {_utc(self.valid_from)}"
         if at_unix_s >= self.valid_until.timestamp():
@@ -169,6 +216,35 @@ def live_consent(
     if closest is None:
         raise ConsentInvalid("there is no consent record", "Ask the person; give it with --consent FILE")
     raise ConsentInvalid(f"the consent {closest}", "Ask the person for a new consent record")
+
+
+def live_for_any_purpose(records: Sequence[ConsentRecord], *, at_unix_s: float, act: Act) -> ConsentRecord:
+    """The first record that allows an act for its own purpose, whatever that is. Raises as `live_consent`."""
+    for record in records[:-1]:
+        with suppress(ConsentInvalid):
+            return live_consent([record], purpose=record.purpose, at_unix_s=at_unix_s, act=act)
+    purpose = records[-1].purpose if records else ""
+    return live_consent(records[-1:], purpose=purpose, at_unix_s=at_unix_s, act=act)
+
+
+def held_until_unix_s(records: Sequence[ConsentRecord]) -> float:
+    """The first moment at which none of these holds, counted from where the earliest begins.
+
+    A renewal that begins when the one before ends carries on; one that begins later does not, as nothing
+    may be kept in between. Minus infinity if none was given, or none is left.
+    """
+    spans = sorted(
+        (record.valid_from.timestamp(), record.valid_until.timestamp())
+        for record in records
+        if record.state == "given"
+    )
+    if not spans:
+        return -math.inf
+    held_until = spans[0][1]
+    for start, end in spans[1:]:
+        if start <= held_until:
+            held_until = max(held_until, end)
+    return held_until
 
 
 def read_consent(path: Path) -> ConsentRecord:

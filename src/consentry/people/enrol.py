@@ -11,6 +11,7 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from consentry.config import Retention
 from consentry.errors import (
     ConsentInvalid,
     DuplicatePerson,
@@ -22,10 +23,17 @@ from consentry.errors import (
     UsageError,
 )
 from consentry.ledger.entry import Event
-from consentry.people.consent import VERIFICATION, ConsentRecord, clean_name, live_consent
+from consentry.people.consent import (
+    VERIFICATION,
+    ConsentRecord,
+    clean_name,
+    live_consent,
+    live_for_any_purpose,
+)
 from consentry.people.declaration import require_declared
 from consentry.people.keys import new_person_key
-from consentry.people.roster import consents_of, why_not_live
+from consentry.people.receipts import Holder, Terms, issue_receipt
+from consentry.people.roster import consents_in_force, why_not_live
 from consentry.people.seal import Kind, SealingKey
 from consentry.people.site import Site
 from consentry.people.templates import pack_template, templates_of
@@ -81,10 +89,27 @@ class EnrolmentResult:
         consent_id: Of the consent record kept.
         ledger_seq: Number of the ledger entry.
         photos: One report for each photo, all without refusals.
+        receipt: For the person to take home, JSON.
+        link: To their own page; whoever has it is them.
     """
 
     person_id: str
     consent_id: str
+    ledger_seq: int
+    photos: tuple[PhotoReport, ...]
+    receipt: bytes
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhotosAdded:
+    """Someone has new photos.
+
+    Attributes:
+        ledger_seq: Number of the ledger entry.
+        photos: One report for each photo, all without refusals.
+    """
+
     ledger_seq: int
     photos: tuple[PhotoReport, ...]
 
@@ -115,6 +140,8 @@ def enrol(
     photos: Sequence[Photo],
     consent: ConsentRecord,
     actor: str,
+    keep_refused: bool = False,
+    terms: Terms | None = None,
     duplicate_cosine: float = DUPLICATE_COSINE,
 ) -> EnrolmentResult:
     """Enrol one person. The consent is checked before any photo is looked at.
@@ -123,6 +150,9 @@ def enrol(
         name: Of the person; must be the consent's, if that has one.
         photos: At least one, each showing exactly one face, all of the same person.
         actor: Who does this, for the ledger.
+        keep_refused: Whether someone whose photos cannot be used is kept without a photo, so that they can
+            see why and give better ones. The error is raised all the same, with their receipt.
+        terms: What the settings say of retention and links; the defaults if None.
         duplicate_cosine: From which cosine on a face is someone else's who is enrolled already.
 
     Raises:
@@ -137,17 +167,33 @@ def enrol(
     if not photos:
         raise UsageError("no photo was given", "Give at least one photo that shows the person's face")
     require_enrolment_consent(site, consent, name)
-    samples, reports = _accepted(analyser, photos)
+    terms = terms or Terms()
+    try:
+        samples, reports = _accepted(analyser, photos)
+    except EnrolmentRefused as refusal:
+        if not keep_refused:
+            raise
+        raise _kept_without_photo(site, name, consent, refusal, actor=actor, terms=terms) from None
     candidate = _Candidate(name, consent, photos, samples, analyser.recogniser_sha256)
     person_id, consent_id = uuid.uuid4().hex, uuid.uuid4().hex
     with ExitStack() as undo:
         with site.write() as session:
-            _refuse_duplicate(site, session, candidate, duplicate_cosine)
+            _refuse_duplicate(site, session, candidate, duplicate_cosine, terms.retention)
             key = _keep_person(site, session, candidate, person_id, consent_id)
             for photo, sample in zip(photos, samples, strict=True):
                 blob_sha256 = _keep_photo(site, session, candidate, person_id, key, photo, sample)
                 undo.callback(site.blobs.remove, blob_sha256)
             site.bump_gallery_version(session)
+            issued = issue_receipt(
+                site,
+                session,
+                "consent",
+                consent,
+                consent_id,
+                holder=Holder(person_id, key),
+                actor=actor,
+                terms=terms,
+            )
             entry = site.log(
                 session,
                 Event.PERSON_ENROLLED,
@@ -162,11 +208,77 @@ def enrol(
                 subject_pseudonym=key.pseudonym(person_id),
             )
         undo.pop_all()
-    return EnrolmentResult(person_id, consent_id, entry.seq, reports)
+    return EnrolmentResult(person_id, consent_id, entry.seq, reports, issued.content, issued.link or "")
+
+
+def add_photos(
+    site: Site,
+    analyser: PhotoAnalyser,
+    person_id: str,
+    photos: Sequence[Photo],
+    *,
+    actor: str,
+    terms: Terms | None = None,
+    duplicate_cosine: float = DUPLICATE_COSINE,
+) -> PhotosAdded:
+    """Give someone more photos: to be recognised better, or at all if their first ones were refused.
+
+    Raises:
+        UsageError: no photo.
+        NotFound: no such person.
+        ConsentInvalid: no consent of theirs is in force.
+        NoFaceFound, ManyFacesFound, PoorQuality, EnrolmentRefused: a photo cannot be used, or shows someone
+            else than before; nothing was kept.
+        DuplicatePerson: the face belongs to someone else who is enrolled.
+    """
+    if not photos:
+        raise UsageError("no photo was given", "Give at least one photo that shows the person's face")
+    terms = terms or Terms()
+    with site.read() as session:
+        consent = _consent_in_force(site, session, person_id, terms.retention)
+    samples, reports = _accepted(analyser, photos)
+    with ExitStack() as undo:
+        with site.write() as session:
+            consent = _consent_in_force(site, session, person_id, terms.retention)
+            key, row = site.person_key(session, person_id), session.get_one(PersonRow, person_id)
+            name = key.open(row.sealed_name, Kind.NAME, person_id).decode()
+            candidate = _Candidate(name, consent, photos, samples, analyser.recogniser_sha256)
+            _refuse_someone_else(session, candidate, person_id, key)
+            _refuse_duplicate(site, session, candidate, duplicate_cosine, terms.retention, but=person_id)
+            for photo, sample in zip(photos, samples, strict=True):
+                blob_sha256 = _keep_photo(site, session, candidate, person_id, key, photo, sample)
+                undo.callback(site.blobs.remove, blob_sha256)
+            was_refused, row.sealed_refusal = row.sealed_refusal is not None, None
+            row.last_seen_unix_ms = max(row.last_seen_unix_ms, site.now_unix_ms())
+            site.bump_gallery_version(session)
+            entry = site.log(
+                session,
+                Event.PERSON_ENROLLED if was_refused else Event.PERSON_CORRECTED,
+                actor=actor,
+                payload={
+                    "person_id": person_id,
+                    "photos": len(photos),
+                    "recogniser_sha256": candidate.recogniser_sha256,
+                },
+                subject_pseudonym=key.pseudonym(person_id),
+            )
+        undo.pop_all()
+    return PhotosAdded(entry.seq, reports)
 
 
 def require_enrolment_consent(site: Site, consent: ConsentRecord, name: str) -> None:
     """Whether someone called `name` may be enrolled here and now with this consent.
+
+    Raises:
+        UsageError: no usable name.
+        ConsentInvalid: says why not.
+    """
+    require_acceptable(site, consent, name)
+    live_consent([consent], purpose=consent.purpose, at_unix_s=site.clock.unix_s(), act="enrol")
+
+
+def require_acceptable(site: Site, consent: ConsentRecord, name: str) -> None:
+    """Whether this site may take such a record from someone called `name`, now or for later.
 
     The purpose must be a declared one; `verification`, which is 1:1, needs no declaration.
 
@@ -175,6 +287,8 @@ def require_enrolment_consent(site: Site, consent: ConsentRecord, name: str) -> 
         ConsentInvalid: says why not.
     """
     name = clean_name(name)
+    if consent.events:
+        raise ConsentInvalid("the consent has a history already", "Give the record as the person gave it")
     if consent.person.name is not None and clean_name(consent.person.name) != name:
         raise ConsentInvalid(
             "the consent is another person's: its name is not the one to enrol", "Give the right file"
@@ -198,7 +312,6 @@ def require_enrolment_consent(site: Site, consent: ConsentRecord, name: str) -> 
             + ", ".join(f"“{purpose}”" for purpose in sorted(allowed)),
             "Ask for a consent to one of these, or declare the purpose with `consentry declare FILE`",
         )
-    live_consent([consent], purpose=consent.purpose, at_unix_s=site.clock.unix_s(), act="enrol")
 
 
 def _accepted(
@@ -278,6 +391,73 @@ def _odd_ones(usable: dict[int, FaceSample]) -> dict[int, float]:
     return odd
 
 
+def _kept_without_photo(
+    site: Site, name: str, consent: ConsentRecord, refusal: EnrolmentRefused, *, actor: str, terms: Terms
+) -> EnrolmentRefused:
+    """Keep someone with name, consent and why their photos were refused; returns the error to raise."""
+    person_id, consent_id = uuid.uuid4().hex, uuid.uuid4().hex
+    candidate = _Candidate(name, consent, (), (), "")
+    with site.write() as session:
+        key = _keep_person(site, session, candidate, person_id, consent_id)
+        row = session.get_one(PersonRow, person_id)
+        row.sealed_refusal = key.seal(refusal.cause.encode(), Kind.REFUSAL, person_id)
+        holder = Holder(person_id, key)
+        issued = issue_receipt(
+            site, session, "consent", consent, consent_id, holder=holder, actor=actor, terms=terms
+        )
+        site.log(
+            session,
+            Event.PHOTO_REFUSED,
+            actor=actor,
+            payload={"person_id": person_id},
+            subject_pseudonym=key.pseudonym(person_id),
+        )
+    error = type(refusal)(
+        refusal.cause,
+        f"No photo was kept; the name, the consent and this reason were, as person {person_id}. Their page, "
+        f"also to withdraw: {issued.link}. Add photos that each show this one person, large, sharp and from "
+        "the front",
+    )
+    error.receipt = issued.content
+    return error
+
+
+def _consent_in_force(site: Site, session: Session, person_id: str, retention: Retention) -> ConsentRecord:
+    """A consent of theirs that allows keeping a template now.
+
+    Raises:
+        NotFound: no such person.
+        ConsentInvalid: there is none.
+    """
+    records = consents_in_force(site, session, person_id, retention)
+    return live_for_any_purpose(records, at_unix_s=site.clock.unix_s(), act="enrol")
+
+
+def _refuse_someone_else(session: Session, candidate: _Candidate, person_id: str, key: SealingKey) -> None:
+    """Compare with the person's present templates, if they have any.
+
+    Raises:
+        EnrolmentRefused: the photos show someone else, or there is nothing to compare with any more.
+    """
+    kept = list(templates_of(session, person_id, key, candidate.recogniser_sha256))
+    if not kept:
+        if session.scalars(select(TemplateRow.id).where(TemplateRow.person_id == person_id)).first():
+            raise EnrolmentRefused(
+                "the templates kept are of another recogniser, so nothing shows that this is the same person",
+                "Nothing was kept. Withdraw the person and enrol them anew",
+            )
+        return
+    cosines = np.stack([sample.template for sample in candidate.samples]) @ np.stack(kept).T
+    odd = [
+        f"{photo.label}: the face is not the one enrolled "
+        f"(mean cosine {mean:.2f}, {SAME_PERSON_COSINE} needed)"
+        for photo, mean in zip(candidate.photos, cosines.mean(axis=1), strict=True)
+        if mean < SAME_PERSON_COSINE
+    ]
+    if odd:
+        raise EnrolmentRefused("; ".join(odd), "Nothing was kept. Give photos of the person enrolled")
+
+
 def _keep_person(
     site: Site, session: Session, candidate: _Candidate, person_id: str, consent_id: str
 ) -> SealingKey:
@@ -337,8 +517,10 @@ def _refuse_duplicate(
     session: Session,
     candidate: _Candidate,
     duplicate_cosine: float,
+    retention: Retention,
+    but: str | None = None,
 ) -> None:
-    """Compare with everyone whose consent is in force.
+    """Compare with everyone whose consent is in force, except `but`.
 
     Raises:
         DuplicatePerson: the best of them reaches `duplicate_cosine`.
@@ -346,9 +528,10 @@ def _refuse_duplicate(
     probes = np.stack([sample.template for sample in candidate.samples])
     best_cosine, best_id = -1.0, ""
     for person_id in session.scalars(select(PersonRow.id)):
-        key = site.person_key(session, person_id)
-        if why_not_live(consents_of(session, person_id, key), site.clock.unix_s()) is not None:
+        records = consents_in_force(site, session, person_id, retention)
+        if person_id == but or why_not_live(records, site.clock.unix_s()) is not None:
             continue
+        key = site.person_key(session, person_id)
         for template in templates_of(session, person_id, key, candidate.recogniser_sha256):
             cosine = float((probes @ template).max())
             if cosine > best_cosine:

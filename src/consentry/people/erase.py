@@ -17,7 +17,6 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from consentry.errors import DataDamaged, ErasureIncomplete
 from consentry.ledger.entry import Event
-from consentry.people.roster import consents_of
 from consentry.people.scan import PIECE_BYTES, Needle, Scan, pieces, scan_for
 from consentry.people.seal import Kind, SealingKey
 from consentry.people.site import Site
@@ -40,7 +39,7 @@ from consentry.store.schema import (
     UserRow,
 )
 
-Reason = Literal["asked", "consent-ended"]
+Reason = Literal["asked", "consent-ended", "not-seen"]
 MIN_NAME_BYTES = 6
 """A shorter name turns up in random bytes by chance too often to prove anything."""
 
@@ -105,7 +104,7 @@ def withdraw(site: Site, person_id: str, *, reason: Reason, actor: str) -> Erasu
     `Site.open` removes the blobs and rewrites the database.
 
     Args:
-        reason: `asked` by the person, or `consent-ended`.
+        reason: `asked` by the person, `consent-ended`, or `not-seen` for as long as the site keeps people.
         actor: Who does this, for the ledger.
 
     Raises:
@@ -163,35 +162,6 @@ def withdraw(site: Site, person_id: str, *, reason: Reason, actor: str) -> Erasu
         bytes_scanned=scan.size_bytes,
         name_also_in=name_also_in,
     )
-
-
-def people_without_consent(site: Site) -> list[str]:
-    """Ids of people all of whose consents have ended; their templates must not stay (invariant I1).
-
-    One whose consent has not begun, because the clock was set back, is not among them.
-
-    Raises:
-        DataDamaged: something sealed does not open.
-    """
-    now_unix_s = site.clock.unix_s()
-    with site.read() as session:
-        people = session.scalars(select(PersonRow.id).order_by(PersonRow.id)).all()
-        return [
-            person_id
-            for person_id in people
-            if all(
-                now_unix_s >= record.valid_until.timestamp()
-                for record in consents_of(session, person_id, site.person_key(session, person_id))
-            )
-        ]
-
-
-def erase_expired(site: Site, *, actor: str) -> list[ErasureReport]:
-    """Erase everyone whose consent has ended. Raises as `withdraw` does."""
-    return [
-        withdraw(site, person_id, reason="consent-ended", actor=actor)
-        for person_id in people_without_consent(site)
-    ]
 
 
 def _traces(site: Site, session: Session, person_id: str, key: SealingKey) -> _Traces:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import json
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from consentry.clock import iso_utc
+from consentry.config import DEFAULT_RETENTION, Retention
 from consentry.errors import ConsentInvalid
 from consentry.ledger.entry import Event
-from consentry.people.consent import ConsentRecord, live_consent, parse_consent
+from consentry.people.consent import ConsentRecord, held_until_unix_s, live_consent, parse_consent
 from consentry.people.declaration import require_declared
 from consentry.people.seal import Kind, SealingKey
 from consentry.people.site import Site
 from consentry.people.templates import open_template, pack_template, templates_of
-from consentry.store.schema import ConsentRow, PersonRow, PhotoRow, SightingRow, TemplateRow
+from consentry.store.schema import ConsentRow, PersonRow, PhotoRow, ReceiptRow, SightingRow, TemplateRow
 from consentry.types import Floats
 
 _MS_PER_S = 1000
+_S_PER_DAY = 86_400
 _SIGNATURES = (
     (b"\xff\xd8\xff", "jpg"),
     (b"\x89PNG\r\n\x1a\n", "png"),
@@ -43,6 +48,9 @@ class Person:
         photos: Number of photos kept.
         templates: Number of templates kept.
         why_not_live: Why no consent is in force now; None if one is.
+        consent_ids: Of `consents`, in their order.
+        refusal: Why their photos were refused, if they were kept without; else None.
+        last_seen_unix_ms: When they were last seen, or had last to do with this site themselves.
     """
 
     id: str
@@ -52,6 +60,13 @@ class Person:
     photos: int
     templates: int
     why_not_live: str | None
+    consent_ids: tuple[str, ...] = ()
+    refusal: str | None = None
+    last_seen_unix_ms: int = 0
+
+    def expires_unix_s(self, retention: Retention) -> float:
+        """From when on nothing of them may be there any more; see `expires_unix_s`."""
+        return expires_unix_s(self.consents, self.last_seen_unix_ms, retention)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +78,8 @@ class Reference:
         name: To show when they are recognised.
         template: float32 (512,), unit norm.
         purpose: What it was read for.
-        consents: All of the person's records; `live_consent` says what they allow where and when.
+        consents: All of the person's records, none beyond the term of retention; `live_consent` says what
+            they allow where and when.
     """
 
     person_id: str
@@ -142,7 +158,18 @@ def export_person(site: Site, person_id: str, *, actor: str) -> PersonExport:
             "id": person.id,
             "name": person.name,
             "enrolled": iso_utc(person.enrolled_unix_ms / _MS_PER_S),
-            "consents": [consent.model_dump(mode="json") for consent in person.consents],
+            "last_seen": iso_utc(person.last_seen_unix_ms / _MS_PER_S),
+            "photos_refused": person.refusal,
+            "consents": [
+                {"id": consent_id} | consent.model_dump(mode="json")
+                for consent_id, consent in zip(person.consent_ids, person.consents, strict=True)
+            ],
+            "receipts": [
+                json.loads(key.open(one.sealed_receipt, Kind.RECEIPT, one.id))
+                for one in session.scalars(
+                    select(ReceiptRow).where(ReceiptRow.person_id == person_id).order_by(ReceiptRow.id)
+                )
+            ],
             "photos": [file_name for file_name, _ in photos],
             "templates": [
                 {
@@ -177,17 +204,24 @@ def export_person(site: Site, person_id: str, *, actor: str) -> PersonExport:
 
 
 def gallery_snapshot(
-    site: Site, *, purpose: str, recogniser_sha256: str, at_unix_s: float
+    site: Site,
+    *,
+    purpose: str,
+    recogniser_sha256: str,
+    at_unix_s: float,
+    retention: Retention = DEFAULT_RETENTION,
 ) -> list[Reference]:
     """The references that 1:N recognition may use for one purpose.
 
-    Only of people whose consent to exactly this purpose is in force. Take it again when
-    `site.gallery_version` has grown, and ask `live_consent` again before each use.
+    Only of people whose consent to exactly this purpose is in force and who are not past the term of
+    retention, erased yet or not. Take it again when `site.gallery_version` has grown, and ask
+    `live_consent` again before each use.
 
     Args:
         purpose: A declared one.
         recogniser_sha256: The model that makes the probes; templates of others are left out.
         at_unix_s: When the consents must be in force, seconds since 1970 UTC.
+        retention: How long someone is kept at most.
 
     Raises:
         NotDeclared: no declaration in force names the purpose (invariant I7).
@@ -198,7 +232,7 @@ def gallery_snapshot(
     with site.read() as session:
         for row in session.scalars(select(PersonRow).order_by(PersonRow.enrolled_unix_ms, PersonRow.id)):
             key = site.person_key(session, row.id)
-            consents = tuple(consents_of(session, row.id, key))
+            consents = tuple(consents_in_force(site, session, row.id, retention))
             try:
                 live_consent(consents, purpose=purpose, at_unix_s=at_unix_s, act="match")
             except ConsentInvalid:
@@ -217,6 +251,55 @@ def gallery_snapshot(
     return references
 
 
+def exportable(
+    site: Site, *, purpose: str, at_unix_s: float, retention: Retention = DEFAULT_RETENTION
+) -> frozenset[str]:
+    """Ids of the people whose pictures and records may be given to somebody else, for one purpose.
+
+    A person's own access needs no consent: see `export_person`.
+
+    Raises:
+        DataDamaged: something sealed does not open.
+    """
+    allowed = set()
+    with site.read() as session:
+        for person_id in session.scalars(select(PersonRow.id)):
+            records = consents_in_force(site, session, person_id, retention)
+            with suppress(ConsentInvalid):
+                live_consent(records, purpose=purpose, at_unix_s=at_unix_s, act="export")
+                allowed.add(person_id)
+    return frozenset(allowed)
+
+
+def expires_unix_s(records: Sequence[ConsentRecord], last_seen_unix_ms: int, retention: Retention) -> float:
+    """From when on nothing of a person may be there any more.
+
+    The earlier of the end of their last consent and the end of the term since they were last seen.
+    """
+    term_ends = last_seen_unix_ms / _MS_PER_S + retention.last_seen_days * _S_PER_DAY
+    return min(held_until_unix_s(records), term_ends)
+
+
+def consents_in_force(
+    site: Site, session: Session, person_id: str, retention: Retention
+) -> list[ConsentRecord]:
+    """A person's consent records, none of them beyond the moment that `expires_unix_s` names.
+
+    Raises:
+        NotFound: no such person.
+        DataDamaged: one does not open.
+    """
+    records = consents_of(session, person_id, site.person_key(session, person_id))
+    end = expires_unix_s(records, last_seen(session.get_one(PersonRow, person_id)), retention)
+    # not finite: none of them was given or is left, so that they allow nothing as they are
+    return [record.until_at_most(end) for record in records] if math.isfinite(end) else records
+
+
+def last_seen(row: PersonRow) -> int:
+    """When someone was last seen, or had last to do with the site themselves, in ms since 1970 UTC."""
+    return max(row.last_seen_unix_ms, row.enrolled_unix_ms)
+
+
 def consents_of(session: Session, person_id: str, key: SealingKey) -> list[ConsentRecord]:
     """A person's consent records, oldest first.
 
@@ -224,13 +307,19 @@ def consents_of(session: Session, person_id: str, key: SealingKey) -> list[Conse
         DataDamaged: one does not open.
         ConsentInvalid: one has a form that this version does not know.
     """
+    return [record for _, record in consents_by_id(session, person_id, key)]
+
+
+def consents_by_id(session: Session, person_id: str, key: SealingKey) -> list[tuple[str, ConsentRecord]]:
+    """The same with the id of each. Raises as `consents_of` does."""
     rows = session.scalars(
         select(ConsentRow)
         .where(ConsentRow.person_id == person_id)
         .order_by(ConsentRow.received_unix_ms, ConsentRow.id)
     )
     return [
-        parse_consent(key.open(row.sealed_record, Kind.CONSENT, row.id), f"consent {row.id}") for row in rows
+        (row.id, parse_consent(key.open(row.sealed_record, Kind.CONSENT, row.id), f"consent {row.id}"))
+        for row in rows
     ]
 
 
@@ -239,7 +328,7 @@ def photo_ending(original: bytes) -> str:
     return next((name for start, name in _SIGNATURES if original.startswith(start)), "bin")
 
 
-def why_not_live(records: list[ConsentRecord], at_unix_s: float) -> str | None:
+def why_not_live(records: Sequence[ConsentRecord], at_unix_s: float) -> str | None:
     """Why none of a person's records is in force for its own purpose; None if one is."""
     problem: str | None = "there is no consent record"
     for record in records:
@@ -251,17 +340,22 @@ def why_not_live(records: list[ConsentRecord], at_unix_s: float) -> str | None:
 
 def _person(site: Site, session: Session, row: PersonRow) -> Person:
     key = site.person_key(session, row.id)
-    consents = consents_of(session, row.id, key)
+    by_id = consents_by_id(session, row.id, key)
+    consents = tuple(record for _, record in by_id)
+    refusal = key.open(row.sealed_refusal, Kind.REFUSAL, row.id).decode() if row.sealed_refusal else None
     photos = select(func.count()).where(PhotoRow.person_id == row.id)
     templates = select(func.count()).where(TemplateRow.person_id == row.id)
     return Person(
         id=row.id,
         name=key.open(row.sealed_name, Kind.NAME, row.id).decode(),
         enrolled_unix_ms=row.enrolled_unix_ms,
-        consents=tuple(consents),
+        consents=consents,
         photos=session.execute(photos).scalar_one(),
         templates=session.execute(templates).scalar_one(),
         why_not_live=why_not_live(consents, site.clock.unix_s()),
+        consent_ids=tuple(consent_id for consent_id, _ in by_id),
+        refusal=refusal,
+        last_seen_unix_ms=last_seen(row),
     )
 
 

@@ -36,6 +36,8 @@ class Kind(StrEnum):
     CONSENT = "consent"
     TEMPLATE = "template"
     PHOTO = "photo"
+    REFUSAL = "refusal"
+    RECEIPT = "receipt"
 
 
 class SealingKey:

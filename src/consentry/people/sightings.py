@@ -78,7 +78,8 @@ class RecordedSighting:
 def record(site: Site, sighting: Sighting) -> int:
     """Keep a sighting; returns its number.
 
-    Someone who withdrew since the decision is not named any more.
+    Someone who withdrew since the decision is not named any more; the term of retention of someone known
+    runs from here anew.
 
     Raises:
         DataDamaged, DiskFull, EnvironmentLack: see `consentry.store`.
@@ -86,8 +87,12 @@ def record(site: Site, sighting: Sighting) -> int:
     values = asdict(sighting)
     values["best_xyxy"] = [float(value) for value in sighting.best_xyxy]
     with site.write() as session:
-        if sighting.person_id is not None and session.get(PersonRow, sighting.person_id) is None:
+        person = session.get(PersonRow, sighting.person_id) if sighting.person_id is not None else None
+        if person is None:
             values["person_id"] = None
+        else:
+            seen_unix_ms = min(sighting.last_unix_ms, site.now_unix_ms())
+            person.last_seen_unix_ms = max(person.last_seen_unix_ms, seen_unix_ms)
         row = SightingRow(**values)
         session.add(row)
         session.flush()

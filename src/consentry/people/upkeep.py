@@ -4,24 +4,34 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
+from consentry.config import DEFAULT_RETENTION, Retention
 from consentry.errors import ConsentInvalid, DataDamaged, EngineError, LedgerBroken
 from consentry.ledger.entry import Event
-from consentry.people.erase import erase_expired, people_without_consent
+from consentry.people.retention import Ended, enforce, people_past_retention
 from consentry.people.roster import consents_of
 from consentry.people.seal import Kind
 from consentry.people.site import Site
 from consentry.people.templates import open_template, pack_template
 from consentry.store.check import Finding, check_store
-from consentry.store.schema import PersonRow, PhotoRow, TemplateRow
+from consentry.store.schema import PersonRow, PhotoRow, ReceiptRow, TemplateRow
+
+_WHY: dict[Ended, str] = {
+    "consent-ended": "their consent has ended",
+    "not-seen": "they were not seen for as long as this site keeps people",
+}
 
 
-def check_site(site: Site, *, mend: bool, actor: str) -> list[Finding]:
+def check_site(
+    site: Site, *, mend: bool, actor: str, retention: Retention = DEFAULT_RETENTION
+) -> list[Finding]:
     """Everything that is not as it should be; empty if all is well.
 
     Args:
         mend: Whether to put right what can be: files that belong to nothing are deleted, and people whose
-            consent has ended are erased. Mending is logged, so it needs a ledger that verifies.
+            consent or term of retention has ended are erased. Mending is logged, so it needs a ledger that
+            verifies.
         actor: Who does this, for the ledger.
+        retention: How long someone is kept at most.
 
     Raises:
         ErasureIncomplete: see `withdraw`.
@@ -33,7 +43,7 @@ def check_site(site: Site, *, mend: bool, actor: str) -> list[Finding]:
     damaged = _check_sealed(site)
     findings += damaged
     if not damaged:
-        findings += _check_consents(site, mend=mend, actor=actor)
+        findings += _check_retention(site, retention, mend=mend, actor=actor)
     mended = sum(finding.mended for finding in findings)
     if mended:
         with site.write() as session:
@@ -59,6 +69,10 @@ def _check_sealed(site: Site) -> list[Finding]:
                 key = site.person_key(session, person.id)
                 key.open(person.sealed_name, Kind.NAME, person.id)
                 consents_of(session, person.id, key)
+                if person.sealed_refusal is not None:
+                    key.open(person.sealed_refusal, Kind.REFUSAL, person.id)
+                for receipt in session.scalars(select(ReceiptRow).where(ReceiptRow.person_id == person.id)):
+                    key.open(receipt.sealed_receipt, Kind.RECEIPT, receipt.id)
                 for row in session.scalars(select(TemplateRow).where(TemplateRow.person_id == person.id)):
                     pack_template(open_template(row, key))
                 for photo in session.scalars(select(PhotoRow).where(PhotoRow.person_id == person.id)):
@@ -70,16 +84,16 @@ def _check_sealed(site: Site) -> list[Finding]:
     return findings
 
 
-def _check_consents(site: Site, *, mend: bool, actor: str) -> list[Finding]:
-    ended = people_without_consent(site)
+def _check_retention(site: Site, retention: Retention, *, mend: bool, actor: str) -> list[Finding]:
+    past = people_past_retention(site, retention)
     if mend:
-        erase_expired(site, actor=actor)
+        enforce(site, retention, actor)
     return [
         Finding(
             "consent",
-            f"person {person_id} is still enrolled though their consent has ended",
+            f"person {person_id} is still enrolled though {_WHY[reason]}",
             "Run `consentry check --mend` to erase them, or enrol them anew with a new consent",
             mended=mend,
         )
-        for person_id in ended
+        for person_id, reason in past.items()
     ]

@@ -162,6 +162,8 @@ class Following:
         if decision.person_id is not None:
             person = roster.allowed(decision.person_id, "match", unix_s)
             item.name = person.name if person else None
+            if person is None:
+                decision = _not_allowed(decision)
         item.decision = self._alone(decision, item)
         item.evidence = Evidence(self._policy.crop_gap_s)
         if time_s is not None:
@@ -188,6 +190,18 @@ class Following:
         if person_id is not None and roster.gallery.confirms(template, person_id, policy=self._policy):
             item.proofs_s.append(time_s)
         return True
+
+
+def _not_allowed(decision: Decision) -> Decision:
+    """What is left of a decision about someone whose consent ended since the roster was read: nothing."""
+    return replace(
+        decision,
+        outcome="unknown",
+        person_id=None,
+        score=None,
+        margin=None,
+        reason="nobody whose consent is in force comes near",
+    )
 
 
 def _unsure(decision: Decision, other_track: int) -> Decision:

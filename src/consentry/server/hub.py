@@ -16,7 +16,7 @@ from consentry.config import Settings
 from consentry.errors import ConsentryError, NotDeclared
 from consentry.models.catalogue import Catalogue
 from consentry.people.cameras import Camera, camera_url, list_cameras
-from consentry.people.erase import erase_expired
+from consentry.people.retention import enforce
 from consentry.people.roster import Person, Reference, gallery_snapshot, list_people
 from consentry.people.sightings import record
 from consentry.people.site import Site
@@ -37,7 +37,7 @@ from consentry.vision.runtime import Runtime
 
 POLL_S = 0.5
 RENEW_ROSTER_S = 60.0
-ERASE_EXPIRED_S = 3600.0
+ENFORCE_RETENTION_S = 3600.0
 FIRST_RESTART_S = 1.0
 LONGEST_RESTART_S = 30.0
 STEADY_S = 60.0
@@ -269,13 +269,13 @@ class Hub:
 
     def _keep_roster(self) -> None:
         """Look for changes every `POLL_S`, whoever made them, and tell the worker."""
-        renewed_s, erased_s = self._clock.monotonic_s(), -ERASE_EXPIRED_S
+        renewed_s, enforced_s = self._clock.monotonic_s(), -ENFORCE_RETENTION_S
         while not self._stopping.is_set():
             now_s = self._clock.monotonic_s()
             try:
-                if now_s - erased_s >= ERASE_EXPIRED_S:
-                    erased_s = now_s
-                    erase_expired(self._site, actor=_ACTOR)
+                if now_s - enforced_s >= ENFORCE_RETENTION_S:
+                    enforced_s = now_s
+                    enforce(self._site, self._settings.retention, _ACTOR)
                 self._see_cameras()
                 version = self._site.gallery_version
                 if version != self._roster.version or now_s - renewed_s >= RENEW_ROSTER_S:
@@ -311,6 +311,7 @@ class Hub:
                     purpose=purpose,
                     recogniser_sha256=self._recogniser,
                     at_unix_s=self._clock.unix_s(),
+                    retention=self._settings.retention,
                 )
             except NotDeclared:
                 found = []  # only 1:1 until the purpose is declared (invariant I7)
