@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from consentry.config import Retention
 from consentry.errors import NotFound
 from consentry.ledger.entry import Event
-from consentry.people.consent import ConsentRecord, parse_consent
+from consentry.people.consent import ConsentRecord
 from consentry.people.requests import THE_PERSON, record_request
-from consentry.people.seal import Kind, SealingKey
+from consentry.people.roster import consents_by_id, expires_unix_s, last_seen, refusal_of
+from consentry.people.seal import Kind
 from consentry.people.site import Site
 from consentry.store.schema import (
-    ConsentRow,
     LedgerPayloadRow,
     PersonRow,
     PhotoRow,
@@ -77,7 +78,8 @@ class Held:
         person_id: Their random id.
         name: As held.
         enrolled_unix_ms: Since when they are known here.
-        photo_was_refused: Whether they are known without a photo, because none could be used.
+        refusal: Why no photo of them was kept, if none could be used; else None.
+        ends_unix_s: When everything is erased at the latest; not finite if no consent is in force.
         consents: Oldest first.
         photos: Number of photos.
         templates: Number of templates by the SHA-256 of the model that made them.
@@ -88,17 +90,13 @@ class Held:
     person_id: str
     name: str
     enrolled_unix_ms: int
-    photo_was_refused: bool
+    refusal: str | None
+    ends_unix_s: float
     consents: tuple[HeldConsent, ...]
     photos: int
     templates: Mapping[str, int]
     sightings: int
     looks: tuple[Look, ...]
-
-    @property
-    def ends_unix_s(self) -> float | None:
-        """When the last consent ends, after which everything is erased; None without a consent."""
-        return max((one.record.valid_until.timestamp() for one in self.consents), default=None)
 
 
 def is_held(site: Site, person_id: str) -> bool:
@@ -107,15 +105,18 @@ def is_held(site: Site, person_id: str) -> bool:
         return session.get(PersonRow, person_id) is not None
 
 
-def held_about(site: Site, person_id: str) -> Held:
+def held_about(site: Site, person_id: str, retention: Retention) -> Held:
     """What is held about one person. Not logged: see `note_own_view`.
+
+    Args:
+        retention: How long someone is kept at most.
 
     Raises:
         NotFound: no such person.
         DataDamaged: something sealed does not open.
     """
     with site.read() as session:
-        return read_held(site, session, person_id)
+        return read_held(site, session, person_id, retention)
 
 
 def note_own_view(site: Site, person_id: str) -> None:
@@ -158,32 +159,32 @@ def own_photo(site: Site, person_id: str, number: int) -> bytes:
         return key.open(site.blobs.read(row.blob_sha256), Kind.PHOTO, row.id)
 
 
-def read_held(site: Site, session: Session, person_id: str) -> Held:
+def read_held(site: Site, session: Session, person_id: str, retention: Retention) -> Held:
     """The same as `held_about`, within the caller's view of the database."""
+    now_unix_s = site.clock.unix_s()
     key = site.person_key(session, person_id)
     person = session.get_one(PersonRow, person_id)
     models = session.scalars(select(TemplateRow.recogniser_sha256).where(TemplateRow.person_id == person_id))
+    consents = consents_by_id(session, person_id, key)
     return Held(
         person_id=person_id,
         name=key.open(person.sealed_name, Kind.NAME, person_id).decode(),
         enrolled_unix_ms=person.enrolled_unix_ms,
-        photo_was_refused=person.sealed_refusal is not None,
-        consents=tuple(_consents(site, session, person_id, key)),
+        refusal=refusal_of(person, key),
+        ends_unix_s=expires_unix_s([record for _, record in consents], last_seen(person), retention),
+        consents=tuple(
+            HeldConsent(
+                consent_id,
+                record,
+                record.why_not(purpose=record.purpose, at_unix_s=now_unix_s, act="match"),
+            )
+            for consent_id, record in consents
+        ),
         photos=session.scalar(select(func.count()).where(PhotoRow.person_id == person_id)) or 0,
         templates=Counter(models),
         sightings=session.scalar(select(func.count()).where(SightingRow.person_id == person_id)) or 0,
         looks=tuple(_looks(site, session, key.pseudonym(person_id)))[::-1],
     )
-
-
-def _consents(site: Site, session: Session, person_id: str, key: SealingKey) -> Iterator[HeldConsent]:
-    now_unix_s = site.clock.unix_s()
-    theirs = select(ConsentRow).where(ConsentRow.person_id == person_id)
-    for row in session.scalars(theirs.order_by(ConsentRow.received_unix_ms, ConsentRow.id)):
-        opened = key.open(row.sealed_record, Kind.CONSENT, row.id)
-        record = parse_consent(opened, f"consent {row.id}")
-        why_not = record.why_not(purpose=record.purpose, at_unix_s=now_unix_s, act="match")
-        yield HeldConsent(row.id, record, why_not)
 
 
 def _looks(site: Site, session: Session, pseudonym: str) -> Iterator[Look]:

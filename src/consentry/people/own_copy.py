@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consentry.clock import iso_utc
+from consentry.config import Retention
 from consentry.ledger.entry import Event
 from consentry.people.held import Held, log_own_act, own_photo, read_held
+from consentry.people.receipts import receipts_of
 from consentry.people.requests import record_request
 from consentry.people.roster import photo_ending
 from consentry.people.sightings import RecordedSighting, sightings_of
@@ -33,11 +36,13 @@ class OwnCopy:
     Attributes:
         site: Where the rest is read from.
         held: What there is.
+        receipts: As they were given, newest first.
         checkpoint: The ledger's signed checkpoint, which covers the entry about this very copy.
     """
 
     site: Site
     held: Held
+    receipts: tuple[bytes, ...]
     checkpoint: str
 
     def zipped(self) -> Iterator[bytes]:
@@ -51,6 +56,8 @@ class OwnCopy:
         with zipfile.ZipFile(sent, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(self._entry("person.json"), _json(_document(self.held)))
             archive.writestr(self._entry("checkpoint.txt"), self.checkpoint)
+            for number, receipt in enumerate(self.receipts, start=1):
+                archive.writestr(self._entry(f"receipt-{number}.json"), receipt)
             yield sent.taken()
             with archive.open(self._entry("sightings.jsonl"), "w", force_zip64=True) as lines:
                 for part in self._sightings():
@@ -99,8 +106,11 @@ class _Sent(io.RawIOBase):
         return whole
 
 
-def ask_own_copy(site: Site, person_id: str) -> OwnCopy:
+def ask_own_copy(site: Site, person_id: str, retention: Retention) -> OwnCopy:
     """Log that the person takes a copy of their data, and gather what goes into it.
+
+    Args:
+        retention: How long someone is kept at most.
 
     Raises:
         NotFound: no such person.
@@ -109,8 +119,9 @@ def ask_own_copy(site: Site, person_id: str) -> OwnCopy:
     with site.write() as session:
         log_own_act(site, session, person_id, Event.PERSON_EXPORTED)
         record_request(site, session, "export", "done")
-        held = read_held(site, session, person_id)
-        return OwnCopy(site, held, site.ledger.checkpoint(session.connection()))
+        held = read_held(site, session, person_id, retention)
+        checkpoint = site.ledger.checkpoint(session.connection())
+    return OwnCopy(site, held, tuple(receipts_of(site, person_id)), checkpoint)
 
 
 def _document(held: Held) -> dict[str, object]:
@@ -118,7 +129,8 @@ def _document(held: Held) -> dict[str, object]:
         "id": held.person_id,
         "name": held.name,
         "known_here_since": _time(held.enrolled_unix_ms),
-        "photo_was_refused": held.photo_was_refused,
+        "photos_refused": held.refusal,
+        "erased_by": iso_utc(held.ends_unix_s) if math.isfinite(held.ends_unix_s) else None,
         "consents": [
             {"id": one.id, "why_not_in_force": one.why_not, **one.record.model_dump(mode="json")}
             for one in held.consents

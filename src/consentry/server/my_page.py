@@ -5,7 +5,9 @@ Whatever comes from the database passes through `_text`, also what operators wro
 
 from __future__ import annotations
 
+import base64
 import html
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -57,6 +59,8 @@ ul.photos { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem,
 ul.photos li { border: 0; padding: 0; }
 img { display: block; width: 100%; height: 11rem; object-fit: contain; border-radius: 8px;
   background: var(--back); }
+pre { white-space: pre-wrap; font-size: .8rem; }
+summary { margin: .75rem 0; cursor: pointer; }
 time { display: block; font-size: .9rem; }
 label { display: block; margin: .75rem 0 .35rem; font-weight: 600; }
 input { width: 100%; padding: .65rem .75rem; font: inherit; color: inherit; background: var(--back);
@@ -153,11 +157,11 @@ Your other consents stay, and your photos with them.</p></section>
     return _page(title, body)
 
 
-def show_withdrawn(report: ErasureReport, declaration: Declaration | None, *, receipt: str) -> HTMLResponse:
+def show_withdrawn(report: ErasureReport, declaration: Declaration | None, receipt: bytes) -> HTMLResponse:
     """The last page: what was destroyed.
 
     Args:
-        receipt: HTML that gives the receipt of the erasure; empty if there is none.
+        receipt: Of the erasure, JSON; empty if none could be made. It is kept nowhere, so it is in the page.
     """
     elsewhere = ", ".join(report.name_also_in)
     not_sought = (
@@ -173,8 +177,8 @@ def show_withdrawn(report: ErasureReport, declaration: Declaration | None, *, re
 <p>Afterwards {many(report.files_scanned, "file")} of this installation were searched for
 {many(report.needles, "trace")} of you: none was found.</p>{not_sought}
 <p>This withdrawal is entry <strong>{report.ledger_seq}</strong> of the log, without your name.</p></section>
-{receipt}{_contact(declaration)}<p class="soft">Your personal link leads nowhere now. You can close this
-page.</p>"""
+{_erasure_receipt(receipt)}{_contact(declaration)}
+<p class="soft">Your personal link leads nowhere now. You can close this page.</p>"""
     return _page("Withdrawn", body)
 
 
@@ -201,23 +205,31 @@ def _in_short(page: MyPage) -> str:
         f'<span class="soft">(SHA-256 {_text(sha256[:12])}…)</span></li>'
         for sha256, count in held.templates.items()
     )
-    ends = held.ends_unix_s
+    ends = utc_words(datetime.fromtimestamp(held.ends_unix_s, UTC)) if math.isfinite(held.ends_unix_s) else ""
     refused = (
-        "<p>No photo of you could be used, so none was kept, and no camera recognises you. "
-        'You can <a href="#photos">give another one</a>.</p>'
-        if held.photo_was_refused
+        f"<p>No photo of you could be used ({_text(held.refusal)}), so none was kept, and no camera "
+        'recognises you. You can <a href="#photos">give another one</a>.</p>'
+        if held.refusal
         else ""
     )
     return f"""<section aria-labelledby="short"><h2 id="short">In short</h2>{refused}<dl>
 <dt>Name</dt><dd>{_text(held.name)}</dd>
 <dt>Known here since</dt><dd>{moment_words(held.enrolled_unix_ms)}</dd>
-<dt>Erased by</dt><dd>{utc_words(datetime.fromtimestamp(ends, UTC)) if ends else "not known"}, or at once
-when you withdraw</dd>
+<dt>Erased by</dt><dd>{ends or "soon: no consent is in force"}, or at once when you withdraw</dd>
 <dt>Templates</dt><dd><ul class="goes">{templates or "<li>none</li>"}</ul>
 <span class="soft">A template is a row of numbers that a model made from your face. It never leaves this
 server, so neither this page nor your copy shows it.</span></dd></dl>
 <a class="button" href="/my/export.zip" download>Download everything (ZIP)</a>{_receipts(page.receipts)}
 {_contact(page.declaration)}</section>"""
+
+
+def _erasure_receipt(receipt: bytes) -> str:
+    if not receipt:
+        return ""
+    return f"""<section><h2>Your proof</h2><p>A signed receipt of the erasure. It is kept nowhere else:
+save it now.</p><a class="button" download="erasure-receipt.json"
+href="data:application/json;base64,{base64.b64encode(receipt).decode()}">Save the receipt (JSON)</a>
+<details><summary>Or copy it from here</summary><pre>{_text(receipt.decode())}</pre></details></section>"""
 
 
 def _receipts(count: int) -> str:
@@ -265,10 +277,10 @@ def _photos(page: MyPage) -> str:
     kept = f'<ul class="photos">{pictures}</ul>' if count else "<p>None is kept.</p>"
     return f"""<section aria-labelledby="photos"><h2 id="photos">Your photos</h2>{kept}
 <form method="post" action="/my/photos" enctype="multipart/form-data">
-<label for="photo">Add a newer photo</label>
-<input id="photo" name="photo" type="file" accept="image/*" required aria-describedby="photo-rules">
-<p class="soft" id="photo-rules">It must show you alone, large, sharp and from the front. It is sealed and
-kept with the others.</p><button type="submit">Add photo</button></form></section>"""
+<label for="photo">Add newer photos</label>
+<input id="photo" name="photo" type="file" accept="image/*" multiple required aria-describedby="photo-rules">
+<p class="soft" id="photo-rules">Each must show you alone, large, sharp and from the front. They are sealed
+and kept with the others.</p><button type="submit">Add photos</button></form></section>"""
 
 
 def _sightings(page: MyPage) -> str:

@@ -17,19 +17,27 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
 
 from consentry.errors import (
+    ConsentInvalid,
     ConsentryError,
+    DuplicatePerson,
+    EnrolmentRefused,
     ErasureIncomplete,
     NotFound,
     TooManyAttempts,
+    UsageError,
 )
 from consentry.models.catalogue import Catalogue
+from consentry.people.consents import withdraw_consent
 from consentry.people.correct import correct_name
 from consentry.people.declaration import Declaration, current_declaration
-from consentry.people.erase import withdraw
+from consentry.people.enrol import add_photos
+from consentry.people.erase import ErasureReport, withdraw
 from consentry.people.held import Held, HeldConsent, held_about, is_held, own_photo
 from consentry.people.own_copy import ask_own_copy
+from consentry.people.receipts import Terms, issue_erasure_receipt, receipts_of
 from consentry.people.requests import THE_PERSON, RequestKind, RequestOutcome, record_request
 from consentry.people.roster import photo_ending
 from consentry.people.sightings import sightings_of
@@ -45,6 +53,7 @@ from consentry.server.my_page import (
 )
 from consentry.server.my_session import MySessions, my_token, set_my_cookie, take_my_cookie
 from consentry.server.services import Behind, Services
+from consentry.server.uploads import MOST_PHOTOS, photos, with_form
 
 LONGEST_FIELD = 1024
 _SHOWABLE = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "bmp": "image/bmp"}
@@ -138,7 +147,7 @@ def my_photo(number: int, own: Own, behind: Behind) -> Response:
 @my_routes.get("/export.zip")
 def my_copy(own: Own, behind: Behind) -> Response:
     """A copy of everything, made while it is sent; logged, and counted as a request."""
-    copy = ask_own_copy(behind.site, own.person_id)
+    copy = ask_own_copy(behind.site, own.person_id, behind.settings.retention)
     return StreamingResponse(
         copy.zipped(),
         media_type="application/zip",
@@ -150,15 +159,41 @@ def my_copy(own: Own, behind: Behind) -> Response:
 async def correct_my_name(request: Request, own: Own, behind: Behind) -> Response:
     """Correct the name."""
     name = await _field(request, "name")
-    return await _changed(
-        "name", own, behind, lambda: correct_name(behind.site, own.person_id, name, actor=THE_PERSON)
+    try:
+        await run_in_threadpool(correct_name, behind.site, own.person_id, name, actor=THE_PERSON)
+    except ConsentryError as error:
+        return await run_in_threadpool(_page, own, behind, problem=str(error), status=error.http_status)
+    return RedirectResponse("/my?done=name", status_code=303)
+
+
+@my_routes.post("/photos")
+async def add_my_photos(request: Request, own: Own, behind: Behind) -> Response:
+    """Add photos, by the rules of enrolment. Someone whose photos were refused is enrolled by it."""
+    sessions = _sessions(request)
+    try:
+        await with_form(request, lambda form: _add_photos(form, sessions, own, behind))
+    except ConsentryError as error:
+        return await run_in_threadpool(_page, own, behind, problem=str(error), status=error.http_status)
+    return RedirectResponse("/my?done=photo", status_code=303)
+
+
+@my_routes.get("/receipts/{number}")
+def my_receipt(number: int, own: Own, behind: Behind) -> Response:
+    """One of the person's receipts, from 1, newest first."""
+    receipts = receipts_of(behind.site, own.person_id)
+    if not 0 < number <= len(receipts):
+        raise NotFound(f"there is no receipt {number}", "Open your page anew")
+    return Response(
+        receipts[number - 1],
+        media_type="application/json",
+        headers={"Content-Disposition": f'attachment; filename="receipt-{number}.json"'},
     )
 
 
 @my_routes.get("/withdraw")
 def what_goes(own: Own, behind: Behind, consent: str = "") -> Response:
     """What a withdrawal will destroy, and the button for it."""
-    held = held_about(behind.site, own.person_id)
+    held = _held(own, behind)
     return show_what_goes(held, _chosen(held, consent), _declaration(behind))
 
 
@@ -198,14 +233,46 @@ def way_in(link_token: str, request: Request, behind: Behind) -> Response:
     return answer
 
 
+def _add_photos(form: FormData, sessions: MySessions, own: Mine, behind: Services) -> None:
+    sessions.check_photos(own.person_id)
+    given = photos(form, "photo", max_pixels=behind.settings.media.max_pixels)
+    kept = _held(own, behind).photos
+    if kept + len(given) > MOST_PHOTOS:
+        raise UsageError(f"{kept} photos are kept, {MOST_PHOTOS} at most", "Give fewer")
+    try:
+        add_photos(
+            behind.site,
+            behind.analyser,
+            own.person_id,
+            given,
+            actor=THE_PERSON,
+            terms=Terms.of(behind.settings),
+        )
+    except DuplicatePerson:
+        sessions.photo_refused(own.person_id)
+        # whose face it is too must not be known here, not even that it is known
+        raise EnrolmentRefused("this photo cannot be added", "Ask those who run this site") from None
+    except EnrolmentRefused:
+        sessions.photo_refused(own.person_id)
+        raise
+    except ConsentInvalid as error:
+        raise ConsentInvalid(error.cause, "A photo needs a consent: ask those who run this site") from None
+    _count(behind, "correct", "done")
+
+
 def _withdraw(request: Request, own: Mine, behind: Services, consent_id: str) -> Response:
-    held, declaration = held_about(behind.site, own.person_id), _declaration(behind)
-    only = _chosen(held, consent_id)
-    if only is not None:
-        raise NotImplementedError
+    declaration = _declaration(behind)
+    only = _chosen(_held(own, behind), consent_id)
     answer: Response
     try:
-        report = withdraw(behind.site, own.person_id, reason="asked", actor=THE_PERSON)
+        if only is not None:
+            taken = withdraw_consent(
+                behind.site, own.person_id, only.id, THE_PERSON, terms=Terms.of(behind.settings)
+            )
+            report, receipt = taken.erasure, taken.erasure_receipt
+        else:
+            report = withdraw(behind.site, own.person_id, reason="asked", actor=THE_PERSON)
+            receipt = _receipt_of(behind, report)
     except ConsentryError as error:
         # the person may be erased all the same: this decides what is true to say
         _count(behind, "erase", "open")
@@ -214,11 +281,23 @@ def _withdraw(request: Request, own: Mine, behind: Services, consent_id: str) ->
         log.error("erasure_incomplete", error=type(error).__name__, cause=error.cause)
         answer = _half_withdrawn(error, declaration)
     else:
+        if report is None:
+            _count(behind, "object", "done")
+            return RedirectResponse("/my?done=consent", status_code=303)
         _count(behind, "erase", "done")
-        answer = show_withdrawn(report, declaration, receipt="")
+        answer = show_withdrawn(report, declaration, receipt)
     _sessions(request).close_all(own.person_id)
     take_my_cookie(answer)
     return answer
+
+
+def _receipt_of(behind: Services, report: ErasureReport) -> bytes:
+    """The proof of an erasure; empty if it could not be made, for the erasure stands all the same."""
+    try:
+        return issue_erasure_receipt(behind.site, report, actor=THE_PERSON)
+    except ConsentryError as error:
+        log.error("erasure_receipt_not_made", error=type(error).__name__, cause=error.cause)
+        return b""
 
 
 def _half_withdrawn(error: ConsentryError, declaration: Declaration | None) -> Response:
@@ -237,20 +316,11 @@ def _half_withdrawn(error: ConsentryError, declaration: Declaration | None) -> R
     )
 
 
-async def _changed(done: str, own: Mine, behind: Services, change: Callable[[], object]) -> Response:
-    """The page after a change, or again with the reason why there was none."""
-    try:
-        await run_in_threadpool(change)
-    except ConsentryError as error:
-        return await run_in_threadpool(_page, own, behind, problem=str(error), status=error.http_status)
-    return RedirectResponse(f"/my?done={done}", status_code=303)
-
-
 def _page(own: Mine, behind: Services, *, said: str = "", problem: str = "", status: int = 200) -> Response:
     page = MyPage(
-        held=held_about(behind.site, own.person_id),
+        held=_held(own, behind),
         sightings=sightings_of(behind.site, own.person_id, limit=MOST_SHOWN),
-        receipts=0,
+        receipts=len(receipts_of(behind.site, own.person_id)),
         models={entry.sha256: entry.name for entry in Catalogue.load().models},
         declaration=_declaration(behind),
         closes_unix_s=own.closes_unix_s,
@@ -258,6 +328,10 @@ def _page(own: Mine, behind: Services, *, said: str = "", problem: str = "", sta
         problem=problem,
     )
     return show_my_page(page, status=status)
+
+
+def _held(own: Mine, behind: Services) -> Held:
+    return held_about(behind.site, own.person_id, behind.settings.retention)
 
 
 def _chosen(held: Held, consent_id: str) -> HeldConsent | None:

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from consentry.clock import Clock
-from consentry.errors import NotFound
+from consentry.errors import NotFound, TooManyAttempts
 from consentry.people.held import note_own_view
 from consentry.people.links import person_behind
 from consentry.people.site import Site
@@ -26,6 +26,7 @@ MY_PATH = "/my"
 MY_SESSION_S = 30 * 60
 TOKEN_BYTES = 32
 WRONG_LINKS_PER_ADDRESS = 20
+REFUSED_PHOTOS_PER_PERSON = 10
 MOST_PER_PERSON = 10
 
 
@@ -57,6 +58,7 @@ class MySessions:
         self._lock = threading.Lock()
         self._sessions: dict[str, MySession] = {}
         self._wrong_links = Lockout(clock, WRONG_LINKS_PER_ADDRESS)
+        self._refused_photos = Lockout(clock, REFUSED_PHOTOS_PER_PERSON)
 
     def open(self, link_token: str, address: str) -> str:
         """Open a session for whoever holds a personal link; returns its token, which is kept nowhere.
@@ -111,6 +113,25 @@ class MySessions:
                 return
             note_own_view(self._site, session.person_id)
             self._sessions[_key(token)] = replace(session, has_seen=True)
+
+    def check_photos(self, person_id: str) -> None:
+        """Whether someone may give more photos now: their answers could be used to ask who is enrolled.
+
+        Raises:
+            TooManyAttempts: too many photos of theirs were refused lately.
+        """
+        with self._lock:
+            try:
+                self._refused_photos.check(person_id)
+            except TooManyAttempts:
+                raise TooManyAttempts(
+                    "too many of your photos were refused lately", "Try again in a quarter of an hour"
+                ) from None
+
+    def photo_refused(self, person_id: str) -> None:
+        """Count photos that were refused."""
+        with self._lock:
+            self._refused_photos.failed(person_id)
 
     def close(self, token: str) -> None:
         """End one session."""

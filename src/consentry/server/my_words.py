@@ -50,7 +50,7 @@ def who_words(look: Look) -> str:
     if look.actor == _SERVER:
         return "the server itself"
     if kind == "cli":
-        return f"the command line of the server, as {rest}"
+        return f"the command line of the server (user {rest} there)"
     if kind == "user":
         role = _ROLES.get(look.role or "")
         return f"{role} (user {rest})" if role else f"someone whose account is gone (user {rest})"
