@@ -153,7 +153,7 @@ def own_photo(site: Site, person_id: str, number: int) -> bytes:
         key = site.person_key(session, person_id)
         photos = select(PhotoRow).where(PhotoRow.person_id == person_id)
         in_order = photos.order_by(PhotoRow.added_unix_ms, PhotoRow.id)
-        row = session.scalars(in_order.offset(number - 1).limit(1)).first() if number > 0 else None
+        row = session.scalars(in_order.offset(number - 1).limit(1)).first()
         if row is None:
             raise NotFound(f"there is no photo {number}", "Open your page anew")
         return key.open(site.blobs.read(row.blob_sha256), Kind.PHOTO, row.id)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from fastapi.routing import APIRoute
@@ -56,6 +56,7 @@ from consentry.server.services import Behind, Services
 from consentry.server.uploads import MOST_PHOTOS, photos, with_form
 
 LONGEST_FIELD = 1024
+MOST_NUMBERED = 100_000
 _SHOWABLE = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "bmp": "image/bmp"}
 _DONE = {
     "name": "Your name has been corrected.",
@@ -119,6 +120,7 @@ def mine(request: Request, behind: Behind) -> Mine:
 
 
 Own = Annotated[Mine, Depends(mine)]
+Number = Annotated[int, Path(ge=1, le=MOST_NUMBERED)]
 
 
 @my_routes.get("")
@@ -129,7 +131,7 @@ def my_page(request: Request, own: Own, behind: Behind, done: str = "") -> Respo
 
 
 @my_routes.get("/photos/{number}")
-def my_photo(number: int, own: Own, behind: Behind) -> Response:
+def my_photo(number: Number, own: Own, behind: Behind) -> Response:
     """One of the person's photos, as it was given."""
     original = own_photo(behind.site, own.person_id, number)
     ending = photo_ending(original)
@@ -178,10 +180,10 @@ async def add_my_photos(request: Request, own: Own, behind: Behind) -> Response:
 
 
 @my_routes.get("/receipts/{number}")
-def my_receipt(number: int, own: Own, behind: Behind) -> Response:
+def my_receipt(number: Number, own: Own, behind: Behind) -> Response:
     """One of the person's receipts, from 1, newest first."""
     receipts = receipts_of(behind.site, own.person_id)
-    if not 0 < number <= len(receipts):
+    if number > len(receipts):
         raise NotFound(f"there is no receipt {number}", "Open your page anew")
     return Response(
         receipts[number - 1],

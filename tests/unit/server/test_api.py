@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 
+import cv2
+import numpy as np
 import pytest
 from tests.unit.people.kit import PURPOSE, consent, duty, enrolled
 from tests.unit.server.kit import Running, png
