@@ -16,7 +16,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from consentry.errors import ConsentryError, Forbidden, Unauthorised
-from consentry.server.my_session import MySessions, my_token
+from consentry.server.my_page import show_refusal
+from consentry.server.my_session import MY_PATH, MySessions, my_token
 from consentry.server.problems import LengthMissing, TooLarge, problem_of
 from consentry.server.sessions import Sessions
 
@@ -94,6 +95,8 @@ class Guard:
             response.headers["WWW-Authenticate"] = 'Session realm="consentry"'
             if _is_navigation(scope, headers):
                 response = RedirectResponse("/login", status_code=303)
+        elif scope["path"].startswith(f"{MY_PATH}/") and "text/html" in headers.get("accept", ""):
+            response = show_refusal(refusal)
         await response(scope, receive, guarded_send)
 
     def _refusal(self, scope: Scope, headers: Headers, user: str | None) -> ConsentryError | None:

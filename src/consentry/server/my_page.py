@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from fastapi.responses import HTMLResponse
 
+from consentry.errors import ConsentryError
 from consentry.people.consent import ConsentRecord
 from consentry.people.declaration import Declaration
 from consentry.people.erase import ErasureReport
@@ -21,6 +22,7 @@ from consentry.people.held import Held, HeldConsent, Look
 from consentry.people.sightings import RecordedSighting
 from consentry.server.my_words import (
     event_words,
+    given_by_words,
     many,
     moment_words,
     scope_words,
@@ -43,7 +45,8 @@ h1 { margin: .5rem 0 .25rem; font-size: 1.6rem; line-height: 1.25; }
 h2 { margin: 0 0 .75rem; font-size: 1.15rem; }
 h3 { margin: 0 0 .25rem; font-size: 1rem; }
 p { margin: 0 0 .75rem; }
-p:last-child { margin-bottom: 0; }
+p:last-child, ul:last-child { margin-bottom: 0; }
+.button + p, form + p, input + p { margin-top: .75rem; }
 .soft, dt, time { color: var(--soft); }
 .bad { color: var(--bad); font-weight: 600; }
 nav { display: flex; flex-wrap: wrap; gap: .25rem 1rem; margin: .75rem 0; }
@@ -189,6 +192,16 @@ def show_message(title: str, *paragraphs: str, status: int, back: bool = False) 
     return _page(title, f"<h1>{_text(title)}</h1><section>{said}{link}</section>", status=status)
 
 
+def show_refusal(error: ConsentryError) -> HTMLResponse:
+    """The page for a request that the guard lets nobody make."""
+    return show_message(
+        "That did not work",
+        f"{error.cause[:1].upper()}{error.cause[1:]}.",
+        "If your page was open for more than half an hour, it has closed: open your personal link again.",
+        status=error.http_status,
+    )
+
+
 def show_way_in() -> HTMLResponse:
     """The page that a personal link leads to: it goes on at once, so that the link leaves the address bar.
 
@@ -201,7 +214,7 @@ def show_way_in() -> HTMLResponse:
 def _in_short(page: MyPage) -> str:
     held = page.held
     templates = "".join(
-        f"<li>{many(count, 'template')} by the model {_text(page.models.get(sha256, 'of an earlier time'))} "
+        f"<li>{many(count, 'template')} by {_text(page.models.get(sha256, 'a model of an earlier time'))} "
         f'<span class="soft">(SHA-256 {_text(sha256[:12])}…)</span></li>'
         for sha256, count in held.templates.items()
     )
@@ -258,7 +271,7 @@ def _consent(one: HeldConsent, several: bool) -> str:
     )
     return f"""<li><h3>{_text(record.purpose)}</h3><dl>
 <dt>State</dt><dd>{_text(state)}</dd>
-<dt>Given</dt><dd>{utc_words(record.given_on)}, by {_text(record.given_by.replace("_", " "))}</dd>
+<dt>Given</dt><dd>{utc_words(record.given_on)}, by {given_by_words(record.given_by)}</dd>
 <dt>Valid</dt><dd>{utc_words(record.valid_from)} to {utc_words(record.valid_until)}</dd>
 <dt>Where</dt><dd>{_text(scope_words(record.scope))}</dd>
 <dt>In pictures</dt><dd>{shown}</dd>
@@ -302,8 +315,8 @@ def _looks(looks: Sequence[Look]) -> str:
         for look in looks[:MOST_SHOWN]
     )
     return f"""<section aria-labelledby="looks"><h2 id="looks">Who looked, and why</h2>
-<p class="soft">From a log that cannot be rewritten unnoticed. Your name in the list of people and beside a
-live picture is logged too, but once for all and not for each person.</p>
+<p class="soft">From a log that cannot be rewritten unnoticed. Whoever opens the list of people or the live
+pictures is logged too, but for all people at once, so not here.</p>
 <ul>{rows}</ul>{_rest(len(looks))}</section>"""
 
 

@@ -275,6 +275,8 @@ def _withdraw(request: Request, own: Mine, behind: Services, consent_id: str) ->
         else:
             report = withdraw(behind.site, own.person_id, reason="asked", actor=THE_PERSON)
             receipt = _receipt_of(behind, report)
+    except NotFound:
+        raise NoSession("they have withdrawn meanwhile") from None
     except ConsentryError as error:
         # the person may be erased all the same: this decides what is true to say
         _count(behind, "erase", "open")

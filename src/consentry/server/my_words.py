@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Literal
 
 from consentry.ledger.entry import Event
 from consentry.people.consent import ConsentScope
@@ -63,6 +64,11 @@ def sighting_words(seen: Sighting) -> str:
     if seen.score_cosine is None:
         return decision
     return f"{decision}: score {seen.score_cosine:.2f}, {seen.known_cosine:.2f} needed"
+
+
+def given_by_words(given_by: Literal["person", "legal_representative"]) -> str:
+    """Who gave a consent."""
+    return "yourself" if given_by == "person" else "your legal representative"
 
 
 def scope_words(scope: ConsentScope) -> str:
