@@ -22,6 +22,7 @@ from consentry.people.roster import consents_by_id, expires_unix_s, last_seen, r
 from consentry.people.seal import Kind
 from consentry.people.site import Site
 from consentry.store.schema import (
+    LedgerEntryRow,
     LedgerPayloadRow,
     PersonRow,
     PhotoRow,
@@ -191,15 +192,22 @@ def _looks(site: Site, session: Session, pseudonym: str) -> Iterator[Look]:
     """Entries about the person, oldest first."""
     entries = site.ledger.entries_about(session.connection(), pseudonym)
     roles = {f"{_USER}{user.id}": user.role for user in session.scalars(select(UserRow))}
+    payloads = {
+        row.seq: row.payload_json
+        for row in session.scalars(
+            select(LedgerPayloadRow)
+            .join(LedgerEntryRow, LedgerEntryRow.seq == LedgerPayloadRow.seq)
+            .where(LedgerEntryRow.subject_pseudonym == pseudonym)
+        )
+    }
     for entry in entries:
-        payload = session.get(LedgerPayloadRow, entry.seq)
         yield Look(
             seq=entry.seq,
             time_unix_ms=entry.time_unix_ms,
             event=entry.event,
             actor=entry.actor,
             role=roles.get(entry.actor),
-            why=_reason(payload.payload_json) if payload is not None else None,
+            why=_reason(payloads.get(entry.seq, "{}")),
         )
 
 

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from consentry.errors import ConsentryError, Forbidden, Unauthorised
 from consentry.server.my_page import show_refusal
-from consentry.server.my_session import MY_PATH, MySessions, my_token
+from consentry.server.my_session import MY_PATH, MY_PHOTOS, MySessions, my_token
 from consentry.server.problems import LengthMissing, TooLarge, problem_of
 from consentry.server.sessions import Sessions
 
@@ -112,8 +112,10 @@ class Guard:
                 "Send the header `X-Consentry: 1`",
             )
         if method not in _SAFE:
-            is_known = user is not None or self._my_sessions.session(my_token(headers)) is not None
-            return _body_refusal(headers, MOST_BODY_BYTES if is_known else MOST_OPEN_BODY_BYTES)
+            may_send_photos = user is not None or (
+                scope["path"] == MY_PHOTOS and self._my_sessions.session(my_token(headers)) is not None
+            )
+            return _body_refusal(headers, MOST_BODY_BYTES if may_send_photos else MOST_OPEN_BODY_BYTES)
         return None
 
 

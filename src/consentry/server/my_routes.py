@@ -106,15 +106,17 @@ class Mine:
 
 
 def mine(request: Request, behind: Behind) -> Mine:
-    """The person whose session this is.
+    """The person whose session this is. Their first look of each session is logged.
 
     Raises:
         NoSession: there is none, it has ended, or its person has withdrawn.
+        LedgerBroken, DiskFull, DataDamaged, EnvironmentLack: the look cannot be logged.
     """
     token = my_token(request.headers)
     session = _sessions(request).session(token)
     if token is None or session is None or not is_held(behind.site, session.person_id):
         raise NoSession("no personal link was opened here, or not lately", "Open the link of your receipt")
+    _sessions(request).seen(token)
     left_s = session.until_s - behind.clock.monotonic_s()
     return Mine(session.person_id, behind.clock.unix_s() + left_s, token)
 
@@ -124,9 +126,8 @@ Number = Annotated[int, Path(ge=1, le=MOST_NUMBERED)]
 
 
 @my_routes.get("")
-def my_page(request: Request, own: Own, behind: Behind, done: str = "") -> Response:
-    """Everything held about the person. Their first look of a session is logged."""
-    _sessions(request).seen(own.token)
+def my_page(own: Own, behind: Behind, done: str = "") -> Response:
+    """Everything held about the person."""
     return _page(own, behind, said=_DONE.get(done, ""))
 
 

@@ -23,6 +23,7 @@ from consentry.server.users import Lockout
 
 MY_COOKIE = "consentry_my"
 MY_PATH = "/my"
+MY_PHOTOS = "/my/photos"
 MY_SESSION_S = 30 * 60
 TOKEN_BYTES = 32
 WRONG_LINKS_PER_ADDRESS = 20
@@ -56,6 +57,7 @@ class MySessions:
     def __init__(self, site: Site, clock: Clock) -> None:
         self._site, self._clock = site, clock
         self._lock = threading.Lock()
+        self._seeing = threading.Lock()  # apart: the guard must not wait for the ledger
         self._sessions: dict[str, MySession] = {}
         self._wrong_links = Lockout(clock, WRONG_LINKS_PER_ADDRESS)
         self._refused_photos = Lockout(clock, REFUSED_PHOTOS_PER_PERSON)
@@ -101,18 +103,20 @@ class MySessions:
         return session if session is not None and self._clock.monotonic_s() < session.until_s else None
 
     def seen(self, token: str) -> None:
-        """The page is about to be shown: log that once for each session. On return it is in the ledger.
+        """Something is about to be shown: log that once for each session. On return it is in the ledger.
 
         Raises:
             NotFound: the person has withdrawn.
             LedgerBroken, DiskFull, DataDamaged, EnvironmentLack: it must not be shown.
         """
-        with self._lock:
-            session = self._sessions.get(_key(token))
+        with self._seeing:
+            session = self.session(token)
             if session is None or session.has_seen:
                 return
             note_own_view(self._site, session.person_id)
-            self._sessions[_key(token)] = replace(session, has_seen=True)
+            with self._lock:
+                if _key(token) in self._sessions:
+                    self._sessions[_key(token)] = replace(session, has_seen=True)
 
     def check_photos(self, person_id: str) -> None:
         """Whether someone may give more photos now: their answers could be used to ask who is enrolled.

@@ -178,12 +178,12 @@ def test_photos_and_receipts_are_theirs_as_they_were_given(own_server: Running) 
 
 def test_looking_is_logged_once_for_each_session(own_server: Running) -> None:
     ada = enrolled(own_server.site, 1, "Ada Example").person_id
-    for _ in range(2):
+    for path in ALL_OF_IT:
         with visitor(own_server, ada) as client:
             for _ in range(3):
-                client.get("/my")
-    assert own_server.events().count(("person.viewed", "person")) == 2
-    assert count_requests(own_server.site)["access"]["done"] == 2
+                assert client.get(f"/my{path}").status_code == 200
+    assert own_server.events().count(("person.viewed", "person")) == len(ALL_OF_IT)
+    assert count_requests(own_server.site)["access"]["done"] == len(ALL_OF_IT)
 
 
 def test_a_link_that_is_only_fetched_shows_nothing_and_logs_no_view(own_server: Running) -> None:
@@ -541,6 +541,7 @@ def test_strangers_may_send_little_and_the_person_a_photo(own_server: Running) -
             assert (answer.status_code, words in answer.text) == (413, True), answer.text
     with visitor(own_server, ada) as client:
         assert client.post("/my/photos", files=[("photo", ("a.png", large))]).status_code == 303
+        assert client.post("/my/name", data={"name": "x" * 20_000}).status_code == 413
 
 
 def test_no_link_or_cookie_is_logged_or_kept(
