@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Download, Error, Page, expect
 from tests.console.conftest import page_of, watch
-from tests.unit.people.kit import ACTOR, FakeAnalyser, consent, photo
+from tests.unit.people.kit import ACTOR, FakeAnalyser, consent, kept_without_photo, photo
 from tests.unit.server.kit import Running, png, running
 
-from consentry.errors import NoFaceFound
 from consentry.people.enrol import Photo, enrol
 from consentry.people.links import hand_out_link
 from consentry.people.receipts import verify_receipt
@@ -110,17 +109,7 @@ def test_by_keyboard_alone_and_for_somebody_whose_photo_was_refused(
     chromium: Browser, tmp_path: Path
 ) -> None:
     with running(tmp_path, declared=True) as server, page_of(chromium, width=390, height=844) as page:
-        with pytest.raises(NoFaceFound):
-            enrol(
-                server.site,
-                FakeAnalyser(),
-                name="Cleo Refused",
-                photos=[photo(3, 0, 0)],
-                consent=consent(),
-                actor=ACTOR,
-                keep_refused=True,
-            )
-        cleo = list_people(server.site)[0].id
+        cleo = kept_without_photo(server.site, 3, "Cleo Refused")
         seen = watch(page)
         page.goto(f"{server.address}/my/{hand_out_link(server.site, cleo, actor=ACTOR)}")
         page.wait_for_url(f"{server.address}/my")

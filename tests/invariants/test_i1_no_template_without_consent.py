@@ -28,10 +28,12 @@ from tests.unit.people.kit import (
 )
 
 from consentry.clock import SimulatedClock
+from consentry.config import Retention
 from consentry.errors import ConsentInvalid, DataDamaged
 from consentry.people.consent import ConsentRecord, demo_consent
 from consentry.people.enrol import enrol
-from consentry.people.erase import erase_expired, withdraw
+from consentry.people.erase import withdraw
+from consentry.people.retention import enforce
 from consentry.people.roster import gallery_snapshot, list_people
 from consentry.people.scan import Needle, pieces, scan_for
 from consentry.people.site import Site
@@ -108,7 +110,7 @@ def test_a_person_whose_consent_row_was_deleted_is_never_matched(tmp_path: Path)
         with site.write() as session:
             session.execute(text("DELETE FROM consent"))
         assert _snapshot_names(site) == set()
-        assert erase_expired(site, actor=ACTOR) != []
+        assert len(enforce(site, Retention(), ACTOR).erased) == 1
         assert list_people(site) == []
 
 
@@ -130,7 +132,7 @@ def test_whatever_the_dates_only_live_consents_are_matched(
             if clock.unix_s() < consent(days=duration).valid_until.timestamp()
         }
         assert _snapshot_names(site) == live
-        erase_expired(site, actor=ACTOR)
+        enforce(site, Retention(), ACTOR)
         assert {person.name for person in list_people(site)} == live
 
 

@@ -51,6 +51,7 @@ def test_each_act_makes_its_entry(tmp_path: Path) -> None:
         assert _events(site) == [
             ("site.created", "consentry"),
             ("site.declared", "a"),
+            ("consent.given", ACTOR),
             ("person.enrolled", ACTOR),
             ("person.viewed", "b"),
             ("person.exported", "c"),
@@ -97,18 +98,18 @@ def test_what_cannot_be_logged_does_not_happen(tmp_path: Path, act: Callable[[Si
         "UPDATE ledger_entry SET actor = 'nobody' WHERE event = 'person.viewed'",
         "DELETE FROM ledger_entry WHERE event = 'person.viewed'",
         "UPDATE ledger_entry SET seq = 99 WHERE event = 'person.viewed'",
-        "DELETE FROM ledger_payload WHERE seq = 3",
+        "DELETE FROM ledger_payload WHERE seq = 4",
     ],
 )
 def test_hiding_that_someone_looked_is_detected(tmp_path: Path, statement: str) -> None:
     with opened(tmp_path, declared=True) as site:
         person_id = enrolled(site, 1, "Ada Example").person_id
         show_person(site, person_id, actor="nosy")
-        assert _events(site)[3] == ("person.viewed", "nosy")
+        assert _events(site)[4] == ("person.viewed", "nosy")
         with site.write() as session:
             session.execute(text("PRAGMA defer_foreign_keys=ON"))
             if "ledger_entry" in statement:
-                session.execute(text("DELETE FROM ledger_payload WHERE seq = 3"))
+                session.execute(text("DELETE FROM ledger_payload WHERE seq = 4"))
             session.execute(text(statement))
         with pytest.raises(LedgerBroken), site.read() as session:
             site.ledger.verify(session.connection())

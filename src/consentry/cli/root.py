@@ -13,6 +13,7 @@ import consentry
 from consentry.cli import bench, camera, check, declare, demo, doctor, ledger, models, person, serve
 from consentry.cli import redact as redact_command
 from consentry.cli import verify as verify_command
+from consentry.cli import verify_receipt as verify_receipt_command
 from consentry.cli import watch as watch_command
 from consentry.errors import ConsentryError
 
@@ -49,6 +50,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(person.app, name="person")
 app.command("watch")(watch_command.watch)
 app.command("verify")(verify_command.verify)
+app.command("verify-receipt")(verify_receipt_command.verify_receipt_command)
 app.add_typer(camera.app, name="camera")
 app.command("redact")(redact_command.redact)
 app.add_typer(ledger.app, name="ledger")

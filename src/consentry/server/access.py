@@ -49,6 +49,11 @@ ACCESS: Final[dict[str, Access]] = {
     "POST /api/v1/people": OPERATING,
     "GET /api/v1/people/{person_id}": OPERATING,
     "DELETE /api/v1/people/{person_id}": OPERATING,
+    "POST /api/v1/people/{person_id}/consents": OPERATING,
+    "DELETE /api/v1/people/{person_id}/consents/{consent_id}": OPERATING,
+    "POST /api/v1/people/{person_id}/photos": OPERATING,
+    "GET /api/v1/people/{person_id}/receipts": OPERATING,
+    "POST /api/v1/refusals": OPERATING,
     "POST /api/v1/verify": OPERATING,
     "POST /api/v1/identify": OPERATING,
     # the site

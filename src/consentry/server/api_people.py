@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 from datetime import datetime
+from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
@@ -16,7 +19,8 @@ from consentry.ledger.entry import Event
 from consentry.people.consent import parse_consent
 from consentry.people.declaration import require_declared
 from consentry.people.enrol import enrol, require_enrolment_consent
-from consentry.people.erase import withdraw
+from consentry.people.erase import ErasureReport, withdraw
+from consentry.people.receipts import Terms, issue_erasure_receipt
 from consentry.people.roster import Person, gallery_snapshot, list_people, show_person
 from consentry.pipeline.roster import ANYWHERE, Roster
 from consentry.server.services import Asking, Behind, Services, SignedIn
@@ -24,9 +28,7 @@ from consentry.server.uploads import photos, text_field, with_form
 from consentry.types import Outcome
 
 _MS_PER_S = 1000
-_FORM = {
-    "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {"type": "object"}}}}
-}
+FORM = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {"type": "object"}}}}}
 
 routes = APIRouter(tags=["people"])
 
@@ -34,6 +36,7 @@ routes = APIRouter(tags=["people"])
 class ConsentOut(BaseModel):
     """What someone agreed to."""
 
+    id: str
     purpose: str
     state: str
     valid_from: datetime
@@ -44,7 +47,11 @@ class ConsentOut(BaseModel):
 
 
 class PersonOut(BaseModel):
-    """Someone enrolled. `why_not_live` says why no consent is in force now; null if one is."""
+    """Someone enrolled.
+
+    `why_not_live` says why no consent is in force now, `photos_refused` why they have no photo; both are null
+    if all is well. From `expires` on nothing of them is kept, unless they are seen before.
+    """
 
     id: str
     name: str
@@ -53,6 +60,9 @@ class PersonOut(BaseModel):
     templates: int
     consents: list[ConsentOut]
     why_not_live: str | None
+    photos_refused: str | None
+    last_seen: str
+    expires: str | None
 
 
 class PhotoOut(BaseModel):
@@ -69,6 +79,8 @@ class Enrolled(BaseModel):
     consent_id: str
     ledger_seq: int
     photos: list[PhotoOut]
+    receipt: dict[str, Any]
+    link: str
 
 
 class Withdrawn(BaseModel):
@@ -80,6 +92,7 @@ class Withdrawn(BaseModel):
     photos: int
     sightings_unnamed: int
     files_scanned: int
+    receipt: dict[str, Any]
 
 
 class Compared(BaseModel):
@@ -112,25 +125,34 @@ class Searched(BaseModel):
 def people(asking: Asking, behind: Behind) -> list[PersonOut]:
     """Everyone enrolled."""
     behind.views.opened(asking.user, asking.session_token, "people")
-    return [_person(person) for person in list_people(behind.site)]
+    return [_person(person, behind) for person in list_people(behind.site)]
 
 
-@routes.post("/people", status_code=201, openapi_extra=_FORM)
+@routes.post("/people", status_code=201, openapi_extra=FORM)
 async def enrol_person(request: Request, asking: Asking, behind: Behind) -> Enrolled:
-    """Enrol someone. Form fields: `name`; `consent`, the JSON of docs/consent.md; `photo`, once or more."""
+    """Enrol someone. Form fields: `name`; `consent`, the JSON of docs/consent.md; `photo`, once or more.
+
+    With the field `keep_refused`, `true`, someone whose photos cannot be used is kept without any: the
+    answer is the same error, and says where their page is.
+    """
     return await with_form(request, lambda form: _enrol(form, asking, behind))
 
 
 @routes.get("/people/{person_id}")
 def person(person_id: str, asking: Asking, behind: Behind) -> PersonOut:
     """One person; every view is logged."""
-    return _person(show_person(behind.site, person_id, actor=asking.user.actor))
+    return _person(show_person(behind.site, person_id, actor=asking.user.actor), behind)
 
 
 @routes.delete("/people/{person_id}")
 def withdraw_person(person_id: str, asking: Asking, behind: Behind) -> Withdrawn:
     """Withdraw someone's consent: key, photos and templates are destroyed, sightings lose the name."""
     report = withdraw(behind.site, person_id, reason="asked", actor=asking.user.actor)
+    return withdrawn(report, issue_erasure_receipt(behind.site, report, actor=asking.user.actor))
+
+
+def withdrawn(report: ErasureReport, receipt: bytes) -> Withdrawn:
+    """An erasure as the API tells of it."""
     return Withdrawn(
         person_id=report.person_id,
         ledger_seq=report.ledger_seq,
@@ -138,16 +160,17 @@ def withdraw_person(person_id: str, asking: Asking, behind: Behind) -> Withdrawn
         photos=report.photos,
         sightings_unnamed=report.sightings,
         files_scanned=report.files_scanned,
+        receipt=json.loads(receipt),
     )
 
 
-@routes.post("/verify", openapi_extra=_FORM)
+@routes.post("/verify", openapi_extra=FORM)
 async def verify_photos(request: Request, asking: Asking, behind: Behind) -> Compared:
     """Compare two photos, 1:1; nothing is kept. Form field: `photo`, twice. Needs no declaration."""
     return await with_form(request, lambda form: _verify(form, behind))
 
 
-@routes.post("/identify", openapi_extra=_FORM)
+@routes.post("/identify", openapi_extra=FORM)
 async def identify_photo(
     request: Request, asking: Asking, behind: Behind, purpose: str | None = None
 ) -> Searched:
@@ -172,12 +195,16 @@ def _enrol(form: FormData, asking: SignedIn, behind: Services) -> Enrolled:
         photos=photos(form, "photo", max_pixels=behind.settings.media.max_pixels),
         consent=consent,
         actor=asking.user.actor,
+        keep_refused=form.get("keep_refused") == "true",
+        terms=Terms.of(behind.settings),
     )
     return Enrolled(
         person_id=result.person_id,
         consent_id=result.consent_id,
         ledger_seq=result.ledger_seq,
         photos=[PhotoOut(photo=report.label, quality=report.quality) for report in result.photos],
+        receipt=json.loads(result.receipt),
+        link=result.link,
     )
 
 
@@ -205,7 +232,13 @@ def _identify(form: FormData, asking: SignedIn, behind: Services, purpose: str |
         raise UsageError(f"{len(sent)} photos were given, 1 is searched", "Send the field `photo` once")
     face = the_face(behind.analyser, sent[0].bgr, sent[0].label)
     sha256, now_unix_s = behind.analyser.recogniser_sha256, behind.clock.unix_s()
-    references = gallery_snapshot(behind.site, purpose=wanted, recogniser_sha256=sha256, at_unix_s=now_unix_s)
+    references = gallery_snapshot(
+        behind.site,
+        purpose=wanted,
+        recogniser_sha256=sha256,
+        at_unix_s=now_unix_s,
+        retention=behind.settings.retention,
+    )
     gallery = Roster(references, place=ANYWHERE, calibration=load_calibration(sha256)).gallery
     with behind.site.write() as session:
         behind.site.log(
@@ -215,7 +248,7 @@ def _identify(form: FormData, asking: SignedIn, behind: Services, purpose: str |
     known = show_person(behind.site, found.person_id, actor=asking.user.actor) if found.person_id else None
     return Searched(
         decision=found.outcome,
-        person=_person(known) if known else None,
+        person=_person(known, behind) if known else None,
         score=found.score,
         margin=found.margin,
         threshold=found.threshold,
@@ -227,7 +260,8 @@ def _identify(form: FormData, asking: SignedIn, behind: Services, purpose: str |
     )
 
 
-def _person(person: Person) -> PersonOut:
+def _person(person: Person, behind: Services) -> PersonOut:
+    expires_unix_s = person.expires_unix_s(behind.settings.retention)
     return PersonOut(
         id=person.id,
         name=person.name,
@@ -235,8 +269,12 @@ def _person(person: Person) -> PersonOut:
         photos=person.photos,
         templates=person.templates,
         why_not_live=person.why_not_live,
+        photos_refused=person.refusal,
+        last_seen=iso_utc(person.last_seen_unix_ms / _MS_PER_S),
+        expires=iso_utc(expires_unix_s) if math.isfinite(expires_unix_s) else None,
         consents=[
             ConsentOut(
+                id=consent_id,
                 purpose=record.purpose,
                 state=record.state,
                 valid_from=record.valid_from,
@@ -245,6 +283,6 @@ def _person(person: Person) -> PersonOut:
                 cameras=sorted(record.scope.cameras) if record.scope.cameras is not None else None,
                 is_demo=record.is_demo,
             )
-            for record in person.consents
+            for consent_id, record in zip(person.consent_ids, person.consents, strict=True)
         ],
     )

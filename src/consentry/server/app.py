@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 import consentry
-from consentry.server import api_live, api_people, api_session, api_site
+from consentry.server import api_consents, api_live, api_people, api_session, api_site
 from consentry.server.guard import Guard
 from consentry.server.my_routes import my_routes
 from consentry.server.my_session import MySessions
@@ -54,6 +54,12 @@ def _api() -> FastAPI:
     handle_problems(api)
     api.include_router(api_session.open_routes)
     closed = [Depends(signed_in)]  # behind the guard, a second lock
-    for routes in (api_session.closed_routes, api_live.routes, api_people.routes, api_site.routes):
+    for routes in (
+        api_session.closed_routes,
+        api_live.routes,
+        api_people.routes,
+        api_consents.routes,
+        api_site.routes,
+    ):
         api.include_router(routes, dependencies=closed)
     return api

@@ -23,11 +23,10 @@ from tests.unit.people.kit import (
 )
 from tests.unit.people.test_sightings import SIGHTING
 
-from consentry.clock import SimulatedClock
 from consentry.errors import ErasureIncomplete, NotFound
 from consentry.people.cameras import add_camera
 from consentry.people.enrol import Photo, enrol
-from consentry.people.erase import erase_expired, people_without_consent, withdraw
+from consentry.people.erase import withdraw
 from consentry.people.roster import gallery_snapshot, list_people
 from consentry.people.scan import Needle, pieces, scan_for
 from consentry.people.sightings import record
@@ -73,7 +72,7 @@ def test_nothing_of_the_person_is_left(tmp_path: Path) -> None:
         report = withdraw(site, person_id, reason="asked", actor=ACTOR)
 
         assert (report.templates, report.photos, report.sightings) == (2, 2, 3)
-        assert report.ledger_payloads == 1
+        assert report.ledger_payloads == 2  # of the consent and of the enrolment
         assert report.name_also_in == ()
         assert report.files_scanned >= 3
         clear = [
@@ -111,7 +110,7 @@ def test_the_withdrawal_is_logged_and_the_log_still_verifies(tmp_path: Path) -> 
             state = site.ledger.verify(session.connection())
             proof = site.ledger.prove(session.connection(), report.ledger_seq)
             (tombstone,) = session.scalars(select(TombstoneRow))
-    assert (state.size, state.payloads_erased) == (4, 1)
+    assert (state.size, state.payloads_erased) == (5, 2)
     assert b"person.withdrawn" in proof.leaf
     assert person_id.encode() not in proof.leaf
     assert tombstone.compacted_unix_ms == START_UNIX_S * 1000
@@ -203,21 +202,6 @@ def test_an_interrupted_erasure_is_finished_at_the_next_opening(
     with opened(tmp_path) as site:
         assert not is_compaction_pending(site.database)
         assert scan_for(site.data_dir, sealed).hits == ()
-
-
-def test_ended_consents_are_erased_and_no_other(tmp_path: Path) -> None:
-    clock = SimulatedClock(START_UNIX_S)
-    with opened(tmp_path, clock=clock, declared=True) as site:
-        short = enrolled(site, 1, "Ada Example", consent(days=10)).person_id
-        enrolled(site, 2, "Ben Example", consent(days=20))
-        clock.advance(10 * 86_400 - 1)
-        assert people_without_consent(site) == []
-        clock.advance(1)
-        assert people_without_consent(site) == [short]
-        assert [report.person_id for report in erase_expired(site, actor=ACTOR)] == [short]
-        assert [person.name for person in list_people(site)] == ["Ben Example"]
-        clock.advance(-20 * 86_400)  # a clock set back erases nobody
-        assert people_without_consent(site) == []
 
 
 def test_a_photo_with_plain_surfaces_does_not_confuse_the_proof(tmp_path: Path) -> None:

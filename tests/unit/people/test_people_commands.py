@@ -145,7 +145,7 @@ def test_a_person_from_list_to_withdrawal(commands: Commands, tmp_path: Path) ->
     assert commands.json("person", "list") == []
     assert "nobody with the id" in commands.fails(NotFound, "person", "show", person_id).cause
     assert commands.run("check") == "All is well.\n"
-    assert commands.json("ledger", "verify")["payloads_erased"] == 5
+    assert commands.json("ledger", "verify")["payloads_erased"] == 6
 
 
 def test_a_fresh_link_for_who_lost_theirs(

@@ -110,6 +110,7 @@ def test_an_export_holds_everything(tmp_path: Path) -> None:
     assert document["consents"][0]["purpose"] == PURPOSE
     assert len(document["sightings"]) == 1
     assert [(entry["event"], entry["actor"]) for entry in document["ledger"]] == [
+        ("consent.given", ACTOR),
         ("person.enrolled", ACTOR),
         ("person.viewed", "looker"),
         ("person.exported", ACTOR),

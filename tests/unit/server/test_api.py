@@ -7,39 +7,16 @@ import tempfile
 import cv2
 import numpy as np
 import pytest
-from tests.unit.people.kit import PURPOSE, consent, duty, enrolled
+from tests.unit.people.kit import PURPOSE, consent, duty, enrolled, sighting
 from tests.unit.server.kit import Running, png
 
 from consentry.errors import DiskFull
 from consentry.people.cameras import add_camera
 from consentry.people.roster import list_people
-from consentry.people.sightings import Sighting, record
+from consentry.people.sightings import record
 from consentry.pipeline.messages import Health, LivePicture, SightingMade
 
 JPEG = b"\xff\xd8\xff\xe0 a redacted picture"
-
-
-def _sighting(**changes: object) -> Sighting:
-    values: dict[str, object] = {
-        "camera": "door",
-        "track": 1,
-        "first_unix_ms": 1_800_000_000_000,
-        "last_unix_ms": 1_800_000_002_000,
-        "frames": 30,
-        "fused_crops": 5,
-        "decision": "unknown",
-        "person_id": None,
-        "score_cosine": None,
-        "margin_cosine": None,
-        "quality": 0.7,
-        "best_xyxy": (1.0, 2.0, 3.0, 4.0),
-        "recogniser_sha256": "ab" * 32,
-        "calibration": "c1",
-        "gallery_digest": "cd" * 32,
-        "known_cosine": 0.41,
-        "unsure_cosine": 0.36,
-    }
-    return Sighting(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def _health(state: str, **changes: object) -> Health:
@@ -65,8 +42,8 @@ def test_health_is_open_and_says_nothing_else(server: Running) -> None:
 
 def test_sightings_newest_first_with_everything_that_explains_them(own_server: Running) -> None:
     anna = enrolled(own_server.site, 1, "Anna Example")
-    known = _sighting(decision="known", person_id=anna.person_id, score_cosine=0.7, margin_cosine=0.3)
-    first, second = record(own_server.site, known), record(own_server.site, _sighting())
+    known = sighting(decision="known", person_id=anna.person_id, score_cosine=0.7, margin_cosine=0.3)
+    first, second = record(own_server.site, known), record(own_server.site, sighting())
     own_server.services.hub.people = tuple(list_people(own_server.site))
     with own_server.owner() as owner:
         both = owner.get("/api/v1/sightings").json()
@@ -247,7 +224,7 @@ def test_a_sighting_that_cannot_be_recorded_is_counted(own_server: Running) -> N
     hub = own_server.services.hub
     with own_server.site.write() as session:
         session.connection().exec_driver_sql("DROP TABLE sighting")
-    hub._take(SightingMade(_sighting()))
+    hub._take(SightingMade(sighting()))
     assert hub.unrecorded == 1
 
 

@@ -18,18 +18,17 @@ import structlog
 from tests.unit.people.kit import (
     ACTOR,
     PURPOSE,
-    FakeAnalyser,
     consent,
     declaration,
     enrolled,
+    kept_without_photo,
     photo,
+    sighting,
 )
 from tests.unit.server.kit import Running, png, running, served
 
-from consentry.errors import NoFaceFound
 from consentry.people.consents import add_consent
 from consentry.people.declaration import declare
-from consentry.people.enrol import enrol
 from consentry.people.erase import withdraw
 from consentry.people.links import hand_out_link
 from consentry.people.receipts import verify_receipt
@@ -48,26 +47,9 @@ HOSTILE = "<script>alert(1)</script> & 'Söhne'"
 ALL_OF_IT = ("", "/photos/1", "/receipts/1", "/export.zip", "/withdraw")
 
 
-def sighting(person_id: str | None, number: int = 0, camera: str = "door") -> Sighting:
-    return Sighting(
-        camera=camera,
-        track=number,
-        first_unix_ms=1_799_999_990_000 + number,
-        last_unix_ms=1_799_999_992_000 + number,
-        frames=30,
-        fused_crops=5,
-        decision="known" if person_id else "unknown",
-        person_id=person_id,
-        score_cosine=0.71828,
-        margin_cosine=None,
-        quality=0.7,
-        best_xyxy=(1.0, 2.0, 3.0, 4.0),
-        recogniser_sha256="ab" * 32,
-        calibration="c1",
-        gallery_digest="cd" * 32,
-        known_cosine=0.41,
-        unsure_cosine=0.36,
-    )
+def seen(person_id: str, **changes: object) -> Sighting:
+    """A sighting of somebody, with a score of more digits than may be shown."""
+    return sighting(decision="known", person_id=person_id, score_cosine=0.71828, **changes)
 
 
 @contextmanager
@@ -121,8 +103,8 @@ def test_the_cookie_is_secure_behind_the_proxy_that_people_reach(
 def test_the_page_shows_everything_held(own_server: Running) -> None:
     site = own_server.site
     ada = enrolled(site, 1, "Ada Example", consent(zones=frozenset({"lobby"}), may_be_shown=False)).person_id
-    record(site, sighting(ada))
-    record(site, sighting(None, 1, camera="yard"))
+    record(site, seen(ada))
+    record(site, sighting(camera="yard"))
     owner = own_server.services.users.of("owner")
     assert owner is not None
     show_person(site, ada, actor=owner.actor)
@@ -198,7 +180,7 @@ def test_the_copy_holds_everything_but_no_template(own_server: Running) -> None:
     site = own_server.site
     ada = enrolled(site, 1, "Ada Example").person_id
     for number in range(501):
-        record(site, sighting(ada, number))
+        record(site, seen(ada, first_unix_ms=1_799_999_990_000 + number))
     with visitor(own_server, ada) as client:
         answer = client.get("/my/export.zip")
     assert answer.headers["content-type"] == "application/zip"
@@ -220,10 +202,10 @@ def test_the_copy_holds_everything_but_no_template(own_server: Running) -> None:
     assert document["templates"] == [{"recogniser_sha256": "ab" * 32, "count": 2}]
     assert document["consents"][0]["purpose"] == PURPOSE
     assert document["ledger"][-1]["event"] == "person.exported"
-    seen = [json.loads(line) for line in files["sightings.jsonl"].splitlines()]
-    assert len(seen) == 501
-    assert len({one["first"] for one in seen}) == 501
-    assert {one["score"] for one in seen} == {0.72}
+    lines = [json.loads(line) for line in files["sightings.jsonl"].splitlines()]
+    assert len(lines) == 501
+    assert len({one["first"] for one in lines}) == 501
+    assert {one["score"] for one in lines} == {0.72}
     assert own_server.events()[-2:] == [("person.exported", "person"), ("request.received", "person")]
     with site.read() as session:
         assert files["checkpoint.txt"].decode() == site.ledger.checkpoint(session.connection())
@@ -278,22 +260,8 @@ def test_a_newer_photo_by_the_rules_of_enrolment(own_server: Running) -> None:
     assert {person.id: person.photos for person in list_people(own_server.site)} == {ada: 3, ben: 2}
 
 
-def _refused(server: Running) -> str:
-    with pytest.raises(NoFaceFound):
-        enrol(
-            server.site,
-            FakeAnalyser(),
-            name="Cleo Refused",
-            photos=[photo(3, 0, 0)],
-            consent=consent(),
-            actor=ACTOR,
-            keep_refused=True,
-        )
-    return next(person.id for person in list_people(server.site) if person.name == "Cleo Refused")
-
-
 def test_someone_whose_photo_was_refused_has_the_same_rights(own_server: Running) -> None:
-    cleo = _refused(own_server)
+    cleo = kept_without_photo(own_server.site, 3, "Cleo Refused")
     with visitor(own_server, cleo) as client:
         page = client.get("/my").text
         assert "no face found" in page
@@ -309,7 +277,10 @@ def test_someone_whose_photo_was_refused_has_the_same_rights(own_server: Running
 
 
 def test_photos_do_not_tell_who_else_is_enrolled(own_server: Running) -> None:
-    ada, cleo = enrolled(own_server.site, 1, "Ada Example").person_id, _refused(own_server)
+    ada, cleo = (
+        enrolled(own_server.site, 1, "Ada Example").person_id,
+        kept_without_photo(own_server.site, 3, "Cleo Refused"),
+    )
     with visitor(own_server, cleo) as client:
         for _ in range(REFUSED_PHOTOS_PER_PERSON):
             asked = client.post("/my/photos", files=[("photo", ("a.png", png(1, 7)))])
@@ -325,7 +296,7 @@ def test_photos_do_not_tell_who_else_is_enrolled(own_server: Running) -> None:
 def test_withdrawing_destroys_everything_and_the_link_dies(own_server: Running) -> None:
     site = own_server.site
     ada, ben = (enrolled(site, n, name).person_id for n, name in ((1, "Ada Example"), (2, "Ben")))
-    record(site, sighting(ada))
+    record(site, seen(ada))
     token = hand_out_link(site, ada, actor=ACTOR)
     with visitor(own_server, ada) as elsewhere, visitor(own_server, ada) as client:
         before = client.get("/my/withdraw").text
@@ -401,7 +372,7 @@ def test_everything_from_outside_is_text_never_markup(own_server: Running) -> No
         purpose=HOSTILE, cameras=frozenset({HOSTILE}), zones=frozenset({HOSTILE})
     ).model_copy(update={"alternative": HOSTILE})
     ada = enrolled(site, 1, HOSTILE, hostile_consent).person_id
-    record(site, sighting(ada, camera=HOSTILE))
+    record(site, seen(ada, camera=HOSTILE))
     show_person(site, ada, actor=HOSTILE)
     with visitor(own_server, ada) as client:
         pages = [client.get("/my"), client.get("/my/withdraw"), client.get(f"/my?done={HOSTILE}")]
