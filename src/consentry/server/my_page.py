@@ -196,7 +196,7 @@ def show_refusal(error: ConsentryError) -> HTMLResponse:
     """The page for a request that the guard lets nobody make."""
     return show_message(
         "That did not work",
-        f"{error.cause[:1].upper()}{error.cause[1:]}.",
+        _sentence(error.cause),
         "If your page was open for more than half an hour, it has closed: open your personal link again.",
         status=error.http_status,
     )
@@ -359,7 +359,11 @@ def _said(words: str) -> str:
 
 
 def _problem(words: str) -> str:
-    return f'<p class="said bad" role="alert">{_text(words)}</p>' if words else ""
+    return f'<p class="said bad" role="alert">{_text(_sentence(words))}</p>' if words else ""
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}" + ("" if words.endswith((".", "”", "`")) else ".")
 
 
 def _page(title: str, body: str, *, status: int = 200, pictures: bool = False) -> HTMLResponse:
