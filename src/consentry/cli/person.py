@@ -192,11 +192,17 @@ def refuse_command(
 
 
 @app.command("receipts")
-def receipts_command(person_id: PersonId, data: DataDir = None) -> None:
-    """Print someone's receipts as a JSON list, newest first; the ledger notes that you looked."""
+def receipts_command(person_id: PersonId, data: DataDir = None, json_out: JsonOut = False) -> None:
+    """List someone's receipts, newest first, with --json as they are; the ledger notes that you looked."""
     with Site.open(data_dir(data), clock=SystemClock()) as site:
         show_person(site, person_id, actor=cli_actor())
-        print_json([json.loads(content) for content in receipts_of(site, person_id)])
+        receipts = [json.loads(content) for content in receipts_of(site, person_id)]
+    if json_out:
+        print_json(receipts)
+        return
+    for stated in (receipt["receipt"] for receipt in receipts):
+        purposes = ", ".join(part["purpose"] for part in stated["purposes"])
+        typer.echo(f"{stated['issued']}  {stated['kind']}  {purposes}  {stated['record']['record_id']}")
 
 
 @app.command("list")

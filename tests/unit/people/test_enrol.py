@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,11 @@ from consentry.errors import (
 )
 from consentry.people.consent import ConsentPerson, ConsentRecord, demo_consent
 from consentry.people.declaration import declare, declare_demo
-from consentry.people.enrol import Photo, enrol
-from consentry.people.roster import list_people, show_person
+from consentry.people.enrol import Photo, add_photos, enrol
+from consentry.people.erase import withdraw
+from consentry.people.links import person_behind
+from consentry.people.receipts import receipts_of, verify_receipt
+from consentry.people.roster import export_person, list_people, show_person
 from consentry.people.site import Site
 from consentry.people.upkeep import check_site
 from consentry.types import Picture
@@ -222,3 +226,129 @@ def test_a_template_of_the_wrong_form_keeps_nothing(tmp_path: Path) -> None:
         with pytest.raises(EngineError, match="unit norm"):
             enrol(site, Broken(), name="Ada", photos=[photo(1)], consent=consent(), actor=ACTOR)
         assert _state(site) == before
+
+
+def test_someone_whose_photos_are_refused_may_be_kept_without(tmp_path: Path) -> None:
+    with opened(tmp_path, declared=True) as site:
+        with pytest.raises(PoorQuality, match="face is 20 px wide") as raised:
+            enrol(
+                site,
+                FakeAnalyser(),
+                name="Ada Example",
+                photos=[photo(1, 0, BLURRED)],
+                consent=consent(),
+                actor=ACTOR,
+                keep_refused=True,
+            )
+        (person,) = list_people(site)
+        assert (person.photos, person.templates, person.why_not_live) == (0, 0, None)
+        assert person.refusal == "1-0.jpg: face is 20 px wide, 64 needed"
+        assert f"were, as person {person.id}. Their page, also to withdraw: /my/" in raised.value.mend
+        body = verify_receipt(raised.value.receipt, str(site.ledger.verifier)).body
+        assert body.personal_link is not None
+        assert body.personal_link in raised.value.mend
+        assert person_behind(site, body.personal_link.removeprefix("/my/")) == person.id
+        assert receipts_of(site, person.id) == [raised.value.receipt]
+        assert list(site.blobs.names()) == []
+        export = export_person(site, person.id, actor=ACTOR)
+        assert export.document["photos_refused"] == person.refusal
+        assert check_site(site, mend=True, actor=ACTOR) == []
+
+        added = add_photos(site, FakeAnalyser(), person.id, [photo(1, 1)], actor=ACTOR)
+        assert [report.quality for report in added.photos] == [0.8]
+        (person,) = list_people(site)
+        assert (person.photos, person.templates, person.refusal) == (1, 1, None)
+        assert withdraw(site, person.id, reason="asked", actor=ACTOR).templates == 1
+        assert check_site(site, mend=False, actor=ACTOR) == []
+    assert _logged(tmp_path) == [
+        "consent.given",
+        "photo.refused",
+        "person.exported",
+        "person.enrolled",
+        "person.withdrawn",
+    ]
+
+
+def _logged(folder: Path) -> list[str]:
+    with opened(folder) as site, site.read() as session:
+        rows = session.connection().exec_driver_sql("SELECT event FROM ledger_entry ORDER BY seq")
+        return list(rows.scalars())[2:]
+
+
+def test_only_refused_photos_are_a_reason_to_keep_someone(tmp_path: Path) -> None:
+    keep = partial(enrol, analyser=FakeAnalyser(), name="Eve", actor=ACTOR, keep_refused=True)
+    with opened(tmp_path, declared=True) as site:
+        enrolled(site, 1, "Ada Example")
+        before = _state(site)
+        with pytest.raises(DuplicatePerson) as raised:
+            keep(site, photos=[photo(1, 5)], consent=consent())
+        assert raised.value.receipt == b""
+        with pytest.raises(ConsentInvalid):
+            keep(site, photos=[photo(2, 0, BLURRED)], consent=consent(purpose="canteen"))
+        assert _state(site) == before
+
+
+def test_more_photos(tmp_path: Path) -> None:
+    with opened(tmp_path, declared=True) as site:
+        person_id = enrolled(site, 1, "Ada Example").person_id
+        before = site.gallery_version
+        add_photos(site, FakeAnalyser(), person_id, [photo(1, 2), photo(1, 3)], actor=ACTOR)
+        assert site.gallery_version > before
+        (person,) = list_people(site)
+        assert (person.photos, person.templates) == (4, 4)
+        assert check_site(site, mend=False, actor=ACTOR) == []
+    assert _logged(tmp_path)[-1] == "person.corrected"
+
+
+class _OtherModel(FakeAnalyser):
+    recogniser_sha256 = "cd" * 32
+
+
+@pytest.mark.parametrize(
+    ("photos", "analyser", "kind", "words"),
+    [
+        ([], FakeAnalyser(), UsageError, "no photo was given"),
+        ([photo(1, 2, NO_FACE)], FakeAnalyser(), NoFaceFound, "1-2.jpg: no face found"),
+        ([photo(3)], FakeAnalyser(), EnrolmentRefused, "3-0.jpg: the face is not the one enrolled"),
+        ([photo(1, 2)], _OtherModel(), EnrolmentRefused, "of another recogniser"),
+    ],
+    ids=["none", "no face", "someone else", "other model"],
+)
+def test_photos_that_are_not_added(
+    tmp_path: Path, photos: list[Photo], analyser: FakeAnalyser, kind: type[ConsentryError], words: str
+) -> None:
+    with opened(tmp_path, declared=True) as site:
+        person_id = enrolled(site, 1, "Ada Example").person_id
+        before = _state(site)
+        with pytest.raises(kind, match=words) as raised:
+            add_photos(site, analyser, person_id, photos, actor=ACTOR)
+        assert type(raised.value) is kind
+        assert _state(site) == before
+
+
+def test_first_photos_that_show_someone_else_who_is_enrolled(tmp_path: Path) -> None:
+    with opened(tmp_path, declared=True) as site:
+        enrolled(site, 1, "Ada Example")
+        with pytest.raises(PoorQuality):
+            enrol(
+                site,
+                FakeAnalyser(),
+                name="Eve Example",
+                photos=[photo(2, 0, BLURRED)],
+                consent=consent(),
+                actor=ACTOR,
+                keep_refused=True,
+            )
+        eve = next(person.id for person in list_people(site) if person.name == "Eve Example")
+        with pytest.raises(DuplicatePerson):
+            add_photos(site, FakeAnalyser(), eve, [photo(1, 5)], actor=ACTOR)
+
+
+def test_no_photo_is_added_without_consent(tmp_path: Path) -> None:
+    clock, analyser = SimulatedClock(START_UNIX_S), FakeAnalyser()
+    with opened(tmp_path, clock=clock, declared=True) as site:
+        person_id = enrolled(site, 1, "Ada Example", consent(days=10)).person_id
+        clock.advance(10 * 86_400)
+        with pytest.raises(ConsentInvalid, match="the consent ended on"):
+            add_photos(site, analyser, person_id, [photo(1, 2)], actor=ACTOR)
+    assert analyser.seen == 0

@@ -13,7 +13,7 @@ import typer
 from tests.unit.people.kit import PURPOSE, consent, declaration, enrolled, photo
 from typer.testing import CliRunner
 
-from consentry.cli import camera, check, declare, ledger, person
+from consentry.cli import camera, check, declare, ledger, person, verify_receipt
 from consentry.clock import SimulatedClock, SystemClock
 from consentry.errors import (
     ConsentInvalid,
@@ -46,6 +46,8 @@ class Commands:
         self._app.add_typer(ledger.app, name="ledger")
         self._app.add_typer(camera.app, name="camera")
         self._app.command("check")(check.check)
+        self._plain = typer.Typer(pretty_exceptions_enable=False)
+        self._plain.command()(verify_receipt.verify_receipt_command)
 
     def run(self, *words: str, code: int = 0) -> str:
         """Standard output of a command that ends with `code`."""
@@ -62,6 +64,13 @@ class Commands:
         error = CliRunner().invoke(self._app, [*words, "--data", str(self.folder)]).exception
         assert isinstance(error, kind), error
         return error
+
+    def verified(self, receipt: Path) -> Any:
+        """What `verify-receipt` says of a file, with the key that the ledger command prints."""
+        vkey = self.json("ledger", "checkpoint")["vkey"]
+        result = CliRunner().invoke(self._plain, [str(receipt), "--vkey", vkey, "--json"])
+        assert result.exit_code == 0, result.output
+        return json.loads(result.output)
 
     def site(self) -> Site:
         return Site.open(self.folder, clock=SystemClock())
@@ -257,3 +266,77 @@ def test_until_declared_1_to_n_is_off(commands: Commands) -> None:
     with commands.site() as site, pytest.raises(NotDeclared):
         require_declared(site)
     assert (commands.folder / DATABASE_FILE).is_file()
+
+
+def test_consents_come_and_go(commands: Commands, tmp_path: Path) -> None:
+    _declared(commands, tmp_path)
+    with commands.site() as site:
+        first = enrolled(site, 1, "Ada Example", consent(start=NOW))
+    assert "but erased on" not in commands.run("person", "list")
+    record, receipt = tmp_path / "consent.json", tmp_path / "receipt.json"
+    record.write_text(consent(start=NOW, days=700).model_dump_json(exclude={"is_demo"}))
+    words = ("person", "add-consent", first.person_id, "--consent", str(record))
+    added = commands.json(*words, "--receipt", str(receipt))
+    assert commands.verified(receipt)["receipt"]["record"]["record_id"] == added["consent_id"]
+    assert json.loads(receipt.read_text()) == added["receipt"]
+    assert receipt.stat().st_mode & 0o777 == 0o600
+    assert "is there already" in commands.fails(UsageError, *words, "--receipt", str(receipt)).cause
+    assert commands.json("person", "receipts", first.person_id) == [
+        added["receipt"],
+        json.loads(first.receipt),
+    ]
+    assert f"consent  {PURPOSE}  {added['consent_id']}" in commands.run("person", "receipts", first.person_id)
+    (listed,) = commands.json("person", "list")
+    assert listed["purposes"] == [PURPOSE, PURPOSE]
+    assert listed["expires"] < listed["valid_until"]
+    assert "but erased on" in commands.run("person", "list")
+    shown = commands.json("person", "show", first.person_id)["consents"]
+    assert {one["id"] for one in shown} == {first.consent_id, added["consent_id"]}
+
+    said = commands.run("person", "withdraw-consent", first.person_id, first.consent_id)
+    assert "another one of person" in said
+    last = tmp_path / "last.json"
+    ended = commands.json(
+        "person", "withdraw-consent", first.person_id, added["consent_id"], "--receipt", str(last)
+    )
+    assert ended["erasure"]["templates"] == 2
+    assert commands.verified(last)["receipt"]["kind"] == "erasure"
+    assert commands.json("person", "list") == []
+
+
+def test_a_withdrawal_gives_a_receipt(commands: Commands, tmp_path: Path) -> None:
+    _declared(commands, tmp_path)
+    with commands.site() as site:
+        person_id = enrolled(site, 1, "Ada Example", consent(start=NOW)).person_id
+    receipt = tmp_path / "receipt.json"
+    commands.run("person", "withdraw", person_id, "--receipt", str(receipt))
+    assert commands.verified(receipt)["receipt"]["erasure"]["pii_principal_id"] == person_id
+
+
+def test_a_refusal(commands: Commands, tmp_path: Path) -> None:
+    _declared(commands, tmp_path)
+    record, receipt = tmp_path / "refusal.json", tmp_path / "receipt.json"
+    refusal = consent(start=NOW).model_copy(update={"state": "refused"})
+    record.write_text(refusal.model_dump_json(exclude={"is_demo"}))
+    said = commands.run("person", "refuse", "--consent", str(record), "--receipt", str(receipt))
+    assert "nothing of the person was kept" in said
+    assert commands.verified(receipt)["entry"]["event"] == "consent.refused"
+    assert commands.json("person", "list") == []
+
+
+def test_the_term_of_retention_is_a_setting(commands: Commands, tmp_path: Path) -> None:
+    _declared(commands, tmp_path)
+    past = SimulatedClock((NOW - timedelta(days=9)).timestamp())
+    with Site.open(commands.folder, clock=past) as site:
+        enrolled(site, 1, "Ada Example", consent(start=NOW - timedelta(days=10)))
+    assert commands.run("check") == "All is well.\n"
+    (commands.folder / "consentry.toml").write_text("[retention]\nlast_seen_days = 5\n")
+    (found,) = commands.json("check", code=1)["findings"]
+    assert "not seen for as long" in found["what"]
+    assert "Mended." in commands.run("check", "--mend")
+    assert commands.json("person", "list") == []
+
+
+def test_a_receipt_that_is_not_there(commands: Commands, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="No such file"):
+        verify_receipt.verify_receipt_command(tmp_path / "nothing.json", "key")

@@ -78,7 +78,14 @@ def test_enrol_view_and_withdraw_each_leave_an_entry(own_server: Running) -> Non
         assert owner.get("/api/v1/people").json() == []
         assert owner.delete(f"/api/v1/people/{person_id}").status_code == 404
     events = [event for event, actor in own_server.events() if actor == own_server.owner_actor]
-    assert events == ["person.enrolled", "view.opened", "person.viewed", "person.withdrawn"]
+    assert events == [
+        "consent.given",
+        "person.enrolled",
+        "view.opened",
+        "person.viewed",
+        "person.withdrawn",
+        "receipt.issued",
+    ]
 
 
 @pytest.mark.parametrize(
