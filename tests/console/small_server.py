@@ -10,11 +10,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.unit.people.kit import consent, enrolled
+from tests.unit.people.kit import consent, enrolled, sighting
 from tests.unit.server.kit import running
 
 from consentry.console.mount import mount_console
-from consentry.people.sightings import Sighting, record
+from consentry.people.sightings import record
 
 HOSTILE_NAME = "<img src=x onerror=alert(1)> & Söhne"
 
@@ -25,34 +25,12 @@ def main() -> None:
     with running(folder, declared="declared" in what, prepare=mount_console) as it:
         if "people" in what:
             person = enrolled(it.site, 1, HOSTILE_NAME, consent(may_be_shown=False))
-            for decision, person_id in (("known", person.person_id), ("unsure", None), ("unknown", None)):
-                record(it.site, _sighting(decision, person_id))
+            record(it.site, sighting(decision="known", person_id=person.person_id, score_cosine=0.7))
+            record(it.site, sighting(decision="unsure", score_cosine=0.38))
+            record(it.site, sighting())
         sys.stdout.write(f"{it.address} {it.session()}\n")
         sys.stdout.flush()
         sys.stdin.read()
-
-
-def _sighting(decision: str, person_id: str | None) -> Sighting:
-    score = {"known": 0.7, "unsure": 0.38}.get(decision)
-    return Sighting(
-        camera="door",
-        track=1,
-        first_unix_ms=1_799_999_990_000,
-        last_unix_ms=1_799_999_992_000,
-        frames=30,
-        fused_crops=5,
-        decision=decision,  # type: ignore[arg-type]
-        person_id=person_id,
-        score_cosine=score,
-        margin_cosine=None,
-        quality=0.7,
-        best_xyxy=(1.0, 2.0, 3.0, 4.0),
-        recogniser_sha256="ab" * 32,
-        calibration="c1",
-        gallery_digest="cd" * 32,
-        known_cosine=0.41,
-        unsure_cosine=0.36,
-    )
 
 
 if __name__ == "__main__":

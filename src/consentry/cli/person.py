@@ -1,4 +1,4 @@
-"""`consentry person`: enrol, list, show, withdraw, export; more consents and photos, one less, refusals."""
+"""`consentry person`: enrol, list, show, link, withdraw, export; more consents and photos, refusals."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from consentry.people.consent import demo_consent, held_until_unix_s, read_conse
 from consentry.people.consents import add_consent, record_refusal, withdraw_consent
 from consentry.people.enrol import Photo, add_photos, enrol, require_enrolment_consent
 from consentry.people.erase import withdraw
+from consentry.people.links import hand_out_link
 from consentry.people.receipts import Terms, issue_erasure_receipt, receipts_of
 from consentry.people.roster import Person, PersonExport, export_person, list_people, show_person
 from consentry.people.site import Site
@@ -238,6 +239,24 @@ def show_command(person_id: PersonId, data: DataDir = None, json_out: JsonOut = 
     typer.echo(f"{person.photos} photo(s), {person.templates} template(s)")
     for consent in consents:
         typer.echo("consent " + json.dumps(consent, indent=2, ensure_ascii=False))
+
+
+@app.command("link")
+def link_command(person_id: PersonId, data: DataDir = None, json_out: JsonOut = False) -> None:
+    """Print a fresh link to someone's own page, for who lost theirs; the ledger notes it.
+
+    Whoever has it is that person to the server: hand it to nobody else. Earlier links stay valid.
+    """
+    folder = data_dir(data)
+    server = load_settings(folder).server
+    with Site.open(folder, clock=SystemClock()) as site:
+        token = hand_out_link(site, person_id, actor=cli_actor())
+    base = server.public_url.rstrip("/") or f"http://{server.host}:{server.port}"
+    link = f"{base}/my/{token}"
+    if json_out:
+        print_json({"person_id": person_id, "link": link})
+        return
+    typer.echo(link)
 
 
 @app.command("withdraw")

@@ -19,7 +19,7 @@ from consentry.gallery.calibration import load_calibration
 from consentry.ledger.entry import Event
 from consentry.media import open_source
 from consentry.people.agreed import effective_settings
-from consentry.people.cameras import find_camera, why_overdue
+from consentry.people.cameras import Camera, find_camera, why_overdue
 from consentry.people.consent import Place
 from consentry.people.declaration import require_declared
 from consentry.people.reviews import reviewed_until_unix_s
@@ -56,12 +56,7 @@ def watch(
         raise UsageError("the redacted video would overwrite its source", "Choose another --out")
     with Site.open(folder, clock=clock) as site:
         settings = say_refused(*effective_settings(site, wanted_settings))
-        known = find_camera(site, camera)
-        if known is not None and (overdue := why_overdue(known, site.today())):
-            raise NotDeclared(
-                f"camera “{camera}” may not recognise anyone: {overdue}",
-                "Look at it again with `consentry camera review`",
-            )
+        known = _reviewed(site, camera)
         declared = require_declared(site, purpose)
         wanted = purpose or declared.declaration.purposes[0]
         end_unix_s = reviewed_until_unix_s(declared, known)
@@ -116,6 +111,21 @@ def watch(
             "a review fell due while watching, so nobody may be recognised any more",
             "See `consentry declare show` and `consentry camera list`",
         )
+
+
+def _reviewed(site: Site, name: str) -> Camera | None:
+    """The camera of that name in the inventory; None if it is not there.
+
+    Raises:
+        NotDeclared: its review is overdue, so it may not recognise anyone.
+    """
+    known = find_camera(site, name)
+    if known is not None and (overdue := why_overdue(known, site.today())):
+        raise NotDeclared(
+            f"camera “{name}” may not recognise anyone: {overdue}",
+            "Look at it again with `consentry camera review`",
+        )
+    return known
 
 
 def _print_json(sighting: Sighting) -> None:

@@ -47,6 +47,7 @@ class Event(StrEnum):
     RECEIPT_ISSUED = "receipt.issued"
     PHOTO_REFUSED = "photo.refused"
     PERSON_CORRECTED = "person.corrected"
+    PERSON_LINK_ISSUED = "person.link_issued"
     REQUEST_RECEIVED = "request.received"
     REQUEST_ANSWERED = "request.answered"
     KEYS_ROTATED = "keys.rotated"

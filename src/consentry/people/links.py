@@ -8,6 +8,7 @@ import secrets
 from sqlalchemy.orm import Session
 
 from consentry.errors import NotFound
+from consentry.ledger.entry import Event
 from consentry.people.site import Site
 from consentry.store.schema import PersonLinkRow
 
@@ -20,6 +21,29 @@ def issue_link(site: Site, session: Session, person_id: str) -> str:
     session.add(
         PersonLinkRow(token_sha256=_hash(token), person_id=person_id, made_unix_ms=site.now_unix_ms())
     )
+    return token
+
+
+def hand_out_link(site: Site, person_id: str, *, actor: str) -> str:
+    """A fresh link for someone who lost theirs; returns its secret, and logs that there is one more.
+
+    Args:
+        actor: Who hands it out, for the ledger.
+
+    Raises:
+        NotFound: no such person.
+        DataDamaged, DiskFull, EnvironmentLack: see `consentry.store`.
+    """
+    with site.write() as session:
+        pseudonym = site.person_key(session, person_id).pseudonym(person_id)
+        token = issue_link(site, session, person_id)
+        site.log(
+            session,
+            Event.PERSON_LINK_ISSUED,
+            actor=actor,
+            payload={"person_id": person_id},
+            subject_pseudonym=pseudonym,
+        )
     return token
 
 

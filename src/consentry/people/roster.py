@@ -331,6 +331,20 @@ def consents_by_id(session: Session, person_id: str, key: SealingKey) -> list[tu
     ]
 
 
+def refusal_of(row: PersonRow, key: SealingKey) -> str | None:
+    """Why no photo of someone was kept; None if their photos were accepted.
+
+    Raises:
+        DataDamaged: it does not open.
+    """
+    return key.open(row.sealed_refusal, Kind.REFUSAL, row.id).decode() if row.sealed_refusal else None
+
+
+def photo_ending(original: bytes) -> str:
+    """What the name of a photo's file ends with, by its first bytes; `bin` if they say nothing."""
+    return next((name for start, name in _SIGNATURES if original.startswith(start)), "bin")
+
+
 def why_not_live(records: Sequence[ConsentRecord], at_unix_s: float) -> str | None:
     """Why none of a person's records is in force for its own purpose; None if one is."""
     problem: str | None = "there is no consent record"
@@ -345,7 +359,6 @@ def _person(site: Site, session: Session, row: PersonRow) -> Person:
     key = site.person_key(session, row.id)
     by_id = consents_by_id(session, row.id, key)
     consents = tuple(record for _, record in by_id)
-    refusal = key.open(row.sealed_refusal, Kind.REFUSAL, row.id).decode() if row.sealed_refusal else None
     photos = select(func.count()).where(PhotoRow.person_id == row.id)
     templates = select(func.count()).where(TemplateRow.person_id == row.id)
     return Person(
@@ -357,7 +370,7 @@ def _person(site: Site, session: Session, row: PersonRow) -> Person:
         templates=session.execute(templates).scalar_one(),
         why_not_live=why_not_live(consents, site.clock.unix_s()),
         consent_ids=tuple(consent_id for consent_id, _ in by_id),
-        refusal=refusal,
+        refusal=refusal_of(row, key),
         last_seen_unix_ms=last_seen(row),
     )
 
@@ -368,5 +381,4 @@ def _photos(site: Site, session: Session, person_id: str, key: SealingKey) -> It
     )
     for number, row in enumerate(rows, start=1):
         original = key.open(site.blobs.read(row.blob_sha256), Kind.PHOTO, row.id)
-        ending = next((name for start, name in _SIGNATURES if original.startswith(start)), "bin")
-        yield f"photo-{number}.{ending}", original
+        yield f"photo-{number}.{photo_ending(original)}", original

@@ -110,6 +110,25 @@ def recent(site: Site, limit: int) -> list[RecordedSighting]:
         return [RecordedSighting(row.id, _sighting(row)) for row in rows]
 
 
+def sightings_of(
+    site: Site, person_id: str, *, limit: int, before_id: int | None = None
+) -> list[RecordedSighting]:
+    """The sightings that name a person, newest first, `limit` at most.
+
+    Args:
+        before_id: Only those with a smaller number: the last one of the part before.
+
+    Raises:
+        DataDamaged, DiskFull, EnvironmentLack: see `consentry.store`.
+    """
+    theirs = select(SightingRow).where(SightingRow.person_id == person_id)
+    if before_id is not None:
+        theirs = theirs.where(SightingRow.id < before_id)
+    with site.read() as session:
+        rows = session.scalars(theirs.order_by(SightingRow.id.desc()).limit(limit)).all()
+        return [RecordedSighting(row.id, _sighting(row)) for row in rows]
+
+
 def _sighting(row: SightingRow) -> Sighting:
     x_min, y_min, x_max, y_max = row.best_xyxy
     return Sighting(

@@ -114,6 +114,17 @@ ACCESS: Final[dict[str, Access]] = {
     "GET /api/v1/ledger/checkpoint": ANYONE,
     "GET /api/v1/ledger/entries": AUDITING,
     "GET /api/v1/ledger/entries/{seq}/proof": AUDITING,
+    # a person's own page: by personal link, and then by a cookie that each of these routes asks for
+    "GET /my": OPEN,
+    "GET /my/photos/{number}": OPEN,
+    "GET /my/receipts/{number}": OPEN,
+    "GET /my/export.zip": OPEN,
+    "GET /my/withdraw": OPEN,
+    "POST /my/withdraw": OPEN,
+    "POST /my/name": OPEN,
+    "POST /my/photos": OPEN,
+    "POST /my/leave": OPEN,
+    "GET /my/{link_token}": OPEN,  # after the others: the first row that fits decides
     # pages
     "GET /": VIEWING,
     "GET /audit": AUDITING,

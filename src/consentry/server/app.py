@@ -22,6 +22,8 @@ from consentry.server import (
 )
 from consentry.server.account_page import account_routes
 from consentry.server.guard import Guard
+from consentry.server.my_routes import my_routes
+from consentry.server.my_session import MySessions
 from consentry.server.pages import OneTimeLink, login_routes
 from consentry.server.problems import handle_problems
 from consentry.server.services import Services, signed_in
@@ -48,13 +50,15 @@ def create_app(services: Services, *, demo_link: OneTimeLink | None = None) -> F
     app.state.services = services
     app.state.demo_link = demo_link
     handle_problems(app)
+    app.state.my_sessions = MySessions(services.site, services.clock)
     app.include_router(login_routes)
     app.include_router(api_ledger.open_routes)
     app.include_router(setup_routes)
     app.include_router(public_pages.public_pages)
     app.include_router(account_routes)
+    app.include_router(my_routes)
     app.mount(API_PATH, api)
-    app.add_middleware(Guard, services=services)
+    app.add_middleware(Guard, services=services, my_sessions=app.state.my_sessions)
     return app
 
 

@@ -28,6 +28,8 @@ from consentry.server.access import (
     methods_at,
     row_for,
 )
+from consentry.server.my_page import show_refusal
+from consentry.server.my_session import MY_PATH, MY_PHOTOS, MySessions, my_token
 from consentry.server.problems import LengthMissing, MethodNotAllowed, TooLarge, problem_of
 from consentry.server.services import Services, SignedIn
 from consentry.server.small_page import message_page
@@ -60,10 +62,11 @@ class Guard:
     Args:
         app: What is guarded.
         services: Know who holds a session or token.
+        my_sessions: Know who has opened their own page.
     """
 
-    def __init__(self, app: ASGIApp, services: Services) -> None:
-        self._app, self._services = app, services
+    def __init__(self, app: ASGIApp, services: Services, my_sessions: MySessions) -> None:
+        self._app, self._services, self._my_sessions = app, services, my_sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through with `state.asking` set, or answer it here."""
@@ -74,7 +77,7 @@ class Guard:
         asking, refusal = None, None
         try:
             asking = await self._who(headers)
-            refusal = _refusal(scope, headers, asking) or self._totp_first(scope, asking)
+            refusal = self._refusal(scope, headers, asking) or self._totp_first(scope, asking)
         except ConsentryError as error:  # who asks cannot be known
             refusal = error
         scope.setdefault("state", {})["asking"] = asking
@@ -86,6 +89,13 @@ class Guard:
             await self._app(scope, receive, guarded_send)
         else:
             await _answer(scope, headers, asking, refusal)(scope, receive, guarded_send)
+
+    def _refusal(self, scope: Scope, headers: Headers, asking: SignedIn | None) -> ConsentryError | None:
+        may_send_photos = asking is not None or (
+            scope["path"] == MY_PHOTOS and self._my_sessions.session(my_token(headers)) is not None
+        )
+        most_bytes = MOST_BODY_BYTES if may_send_photos else MOST_OPEN_BODY_BYTES
+        return _refusal(scope, headers, asking, most_bytes)
 
     async def _who(self, headers: Headers) -> SignedIn | None:
         token, bearer = session_token_of(headers), _bearer(headers)
@@ -173,7 +183,9 @@ def _bearer(headers: Headers) -> str | None:
     return value[len(_BEARER) :].strip() if value.lower().startswith(_BEARER) else None
 
 
-def _refusal(scope: Scope, headers: Headers, asking: SignedIn | None) -> ConsentryError | None:
+def _refusal(
+    scope: Scope, headers: Headers, asking: SignedIn | None, most_bytes: int
+) -> ConsentryError | None:
     """Why the request must not go on; None if it may."""
     method, row = _method(scope), _row(scope)
     is_open = row is not None and ACCESS[row] == OPEN
@@ -192,7 +204,7 @@ def _refusal(scope: Scope, headers: Headers, asking: SignedIn | None) -> Consent
             "a request that changes something must show that no other site made it",
             "Send the header `X-Consentry: 1`",
         )
-    return _body_refusal(headers, MOST_BODY_BYTES if asking is not None else MOST_OPEN_BODY_BYTES)
+    return _body_refusal(headers, most_bytes)
 
 
 def _method(scope: Scope) -> str:
@@ -228,12 +240,19 @@ def _answer(
         return RedirectResponse(HOME[asking.user.role], status_code=303)
     if navigating and isinstance(refusal, NotFound):
         return message_page("Not found", "There is no such page.", status=404)
+    if scope["path"].startswith(f"{MY_PATH}/") and "text/html" in headers.get("accept", ""):
+        return show_refusal(refusal)
     response: Response = problem_of(refusal, scope["path"])
     if isinstance(refusal, Unauthorised):
         response.headers["WWW-Authenticate"] = 'Session realm="consentry"'
     if isinstance(refusal, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(methods_at(scope["path"]) - {WEBSOCKET}))
     return response
+
+
+def is_open(method: str, path: str) -> bool:
+    """Whether a request needs no session."""
+    return any(method == open_method and pattern.fullmatch(path) for open_method, pattern in _OPEN)
 
 
 def _body_refusal(headers: Headers, most_bytes: int) -> ConsentryError | None:
@@ -264,7 +283,7 @@ def _with_headers(scope: Scope, send: Send) -> Send:
             headers["X-Content-Type-Options"] = "nosniff"
             headers["X-Frame-Options"] = "DENY"
             # with `no-referrer` browsers hide the Origin of a page's own forms, which is checked above
-            headers["Referrer-Policy"] = "no-referrer" if is_api else "same-origin"
+            headers.setdefault("Referrer-Policy", "no-referrer" if is_api else "same-origin")
             headers["Cross-Origin-Resource-Policy"] = "same-origin"
             headers["Cross-Origin-Opener-Policy"] = "same-origin"
             headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"

@@ -14,13 +14,17 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+import pytest
 
 from consentry.clock import Clock, SimulatedClock
+from consentry.errors import NoFaceFound
 from consentry.people.cameras import CameraDuty
 from consentry.people.consent import ConsentNotice, ConsentRecord, ConsentScope
 from consentry.people.declaration import Declaration, PostedNotice, declare
 from consentry.people.enrol import EnrolmentResult, Photo, enrol
 from consentry.people.keys import FILE_VARIABLE, KEY_VARIABLE, PASSPHRASE_VARIABLE
+from consentry.people.roster import list_people
+from consentry.people.sightings import Sighting
 from consentry.people.site import Site
 from consentry.people.tombstones import FILE_VARIABLE as TOMBSTONES_VARIABLE
 from consentry.types import Floats, Picture
@@ -141,6 +145,48 @@ class FakeAnalyser:
             refusals=refusals,
         )
         return [sample] * (1 if refusals else faces)
+
+
+def kept_without_photo(site: Site, person: int, name: str) -> str:
+    """Somebody whose photo shows no face and who is kept all the same; returns their id."""
+    before = {one.id for one in list_people(site)}
+    with pytest.raises(NoFaceFound):
+        enrol(
+            site,
+            FakeAnalyser(),
+            name=name,
+            photos=[photo(person, 0, NO_FACE)],
+            consent=consent(),
+            actor=ACTOR,
+            keep_refused=True,
+        )
+    (kept,) = {one.id for one in list_people(site)} - before
+    return kept
+
+
+def sighting(**changes: object) -> Sighting:
+    """The record of a decision: two seconds at the door, of nobody who is enrolled."""
+    start_unix_ms = round(START_UNIX_S * 1000)
+    values: dict[str, object] = {
+        "camera": "door",
+        "track": 1,
+        "first_unix_ms": start_unix_ms,
+        "last_unix_ms": start_unix_ms + 2000,
+        "frames": 30,
+        "fused_crops": 5,
+        "decision": "unknown",
+        "person_id": None,
+        "score_cosine": None,
+        "margin_cosine": None,
+        "quality": 0.7,
+        "best_xyxy": (1.0, 2.0, 3.0, 4.0),
+        "recogniser_sha256": RECOGNISER,
+        "calibration": "c1",
+        "gallery_digest": "cd" * 32,
+        "known_cosine": 0.41,
+        "unsure_cosine": 0.36,
+    }
+    return Sighting(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def enrolled(site: Site, person: int, name: str, record: ConsentRecord | None = None) -> EnrolmentResult:

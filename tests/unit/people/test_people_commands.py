@@ -26,6 +26,7 @@ from consentry.errors import (
 )
 from consentry.people.declaration import require_declared
 from consentry.people.keys import FILE_VARIABLE, KEY_VARIABLE, PASSPHRASE_VARIABLE
+from consentry.people.links import person_behind
 from consentry.people.site import Site
 from consentry.store.database import DATABASE_FILE
 
@@ -157,6 +158,21 @@ def test_a_person_from_list_to_withdrawal(commands: Commands, tmp_path: Path) ->
     assert "nobody with the id" in commands.fails(NotFound, "person", "show", person_id).cause
     assert commands.run("check") == "All is well.\n"
     assert commands.json("ledger", "verify")["payloads_erased"] == 6
+
+
+def test_a_fresh_link_for_who_lost_theirs(
+    commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _declared(commands, tmp_path)
+    with commands.site() as site:
+        person_id = enrolled(site, 1, "Ada Example", consent(start=NOW)).person_id
+    assert commands.run("person", "link", person_id).startswith("http://127.0.0.1:8080/my/")
+    monkeypatch.setenv("CONSENTRY_SERVER__PUBLIC_URL", "https://cameras.example.org/")
+    link = commands.json("person", "link", person_id)["link"]
+    assert link.startswith("https://cameras.example.org/my/")
+    with commands.site() as site:
+        assert person_behind(site, link.rpartition("/")[2]) == person_id
+    assert "nobody with the id" in commands.fails(NotFound, "person", "link", "0" * 32).cause
 
 
 def test_withdrawing_says_what_it_did(commands: Commands, tmp_path: Path) -> None:

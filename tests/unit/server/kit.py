@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import httpx
+import numpy as np
 import uvicorn
 from fastapi import FastAPI
 from starlette.routing import Mount
@@ -32,6 +34,13 @@ from consentry.vision.runtime import Runtime
 from consentry.vision.sample import PhotoAnalyser
 
 OWN = {"X-Consentry": "1"}
+
+
+def png(person: int, pose: int = 0, faces: int = 1, size: int = 4) -> bytes:
+    """A picture that the stand-in analyser of the kit takes for a photo of `person`."""
+    bgr = np.zeros((size, size, 3), np.uint8)
+    bgr[0, 0] = person, pose, faces
+    return bytes(cv2.imencode(".png", bgr)[1])
 
 
 @dataclass(frozen=True)

@@ -7,39 +7,16 @@ import tempfile
 import cv2
 import numpy as np
 import pytest
-from tests.unit.people.kit import PURPOSE, consent, duty, enrolled
-from tests.unit.server.kit import Running
+from tests.unit.people.kit import PURPOSE, consent, duty, enrolled, sighting
+from tests.unit.server.kit import Running, png
 
 from consentry.errors import DiskFull
 from consentry.people.cameras import add_camera
 from consentry.people.roster import list_people
-from consentry.people.sightings import Sighting, record
+from consentry.people.sightings import record
 from consentry.pipeline.messages import Health, LivePicture, SightingMade
 
 JPEG = b"\xff\xd8\xff\xe0 a redacted picture"
-
-
-def _sighting(**changes: object) -> Sighting:
-    values: dict[str, object] = {
-        "camera": "door",
-        "track": 1,
-        "first_unix_ms": 1_800_000_000_000,
-        "last_unix_ms": 1_800_000_002_000,
-        "frames": 30,
-        "fused_crops": 5,
-        "decision": "unknown",
-        "person_id": None,
-        "score_cosine": None,
-        "margin_cosine": None,
-        "quality": 0.7,
-        "best_xyxy": (1.0, 2.0, 3.0, 4.0),
-        "recogniser_sha256": "ab" * 32,
-        "calibration": "c1",
-        "gallery_digest": "cd" * 32,
-        "known_cosine": 0.41,
-        "unsure_cosine": 0.36,
-    }
-    return Sighting(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def _health(state: str, **changes: object) -> Health:
@@ -58,13 +35,6 @@ def _health(state: str, **changes: object) -> Health:
     return Health(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def _png(person: int, pose: int = 0, faces: int = 1, size: int = 4) -> bytes:
-    """A picture that the stand-in analyser of the kit takes for a photo of `person`."""
-    bgr = np.zeros((size, size, 3), np.uint8)
-    bgr[0, 0] = person, pose, faces
-    return bytes(cv2.imencode(".png", bgr)[1])
-
-
 def test_health_is_open_and_says_nothing_else(server: Running) -> None:
     with server.client() as client:
         assert client.get("/api/v1/health").json() == {"status": "ok"}
@@ -72,8 +42,8 @@ def test_health_is_open_and_says_nothing_else(server: Running) -> None:
 
 def test_sightings_newest_first_with_everything_that_explains_them(own_server: Running) -> None:
     anna = enrolled(own_server.site, 1, "Anna Example")
-    known = _sighting(decision="known", person_id=anna.person_id, score_cosine=0.7, margin_cosine=0.3)
-    first, second = record(own_server.site, known), record(own_server.site, _sighting())
+    known = sighting(decision="known", person_id=anna.person_id, score_cosine=0.7, margin_cosine=0.3)
+    first, second = record(own_server.site, known), record(own_server.site, sighting())
     own_server.services.hub.people = tuple(list_people(own_server.site))
     with own_server.owner() as owner:
         both = owner.get("/api/v1/sightings").json()
@@ -90,7 +60,7 @@ def test_sightings_newest_first_with_everything_that_explains_them(own_server: R
 
 def test_enrol_view_and_withdraw_each_leave_an_entry(own_server: Running) -> None:
     form = {"name": "Anna Example", "consent": consent().model_dump_json()}
-    photos = [("photo", ("a.png", _png(1, 0))), ("photo", ("b.png", _png(1, 1)))]
+    photos = [("photo", ("a.png", png(1, 0))), ("photo", ("b.png", png(1, 1)))]
     with own_server.owner() as owner:
         made = owner.post("/api/v1/people", data=form, files=photos)
         assert made.status_code == 201, made.text
@@ -123,17 +93,17 @@ def test_enrol_view_and_withdraw_each_leave_an_entry(own_server: Running) -> Non
 @pytest.mark.parametrize(
     ("form", "photos", "status", "kind"),
     [
-        ({"consent": "{}"}, [_png(1)], 422, "consent-invalid"),
-        ({"name": "A"}, [_png(1)], 400, "usage-error"),
+        ({"consent": "{}"}, [png(1)], 422, "consent-invalid"),
+        ({"name": "A"}, [png(1)], 400, "usage-error"),
         ({"name": "A", "consent": "valid"}, [], 400, "usage-error"),
         ({"name": "A", "consent": "valid"}, [b"no picture"], 422, "bad-media"),
-        ({"name": "A", "consent": "valid"}, [_png(2, 0, 0)], 422, "no-face-found"),
-        ({"name": "A", "consent": "valid"}, [_png(2, 0, 2)], 422, "many-faces-found"),
-        ({"name": "A", "consent": "valid"}, [_png(2, 0, 9)], 422, "poor-quality"),
-        ({"name": " ", "consent": "valid"}, [_png(2)], 400, "usage-error"),
-        ({"name": "A", "consent": "other purpose"}, [_png(2)], 422, "consent-invalid"),
-        ({"name": "A", "consent": "expired"}, [_png(2)], 422, "consent-invalid"),
-        ({"name": "A", "consent": "demo"}, [_png(2)], 422, "consent-invalid"),
+        ({"name": "A", "consent": "valid"}, [png(2, 0, 0)], 422, "no-face-found"),
+        ({"name": "A", "consent": "valid"}, [png(2, 0, 2)], 422, "many-faces-found"),
+        ({"name": "A", "consent": "valid"}, [png(2, 0, 9)], 422, "poor-quality"),
+        ({"name": " ", "consent": "valid"}, [png(2)], 400, "usage-error"),
+        ({"name": "A", "consent": "other purpose"}, [png(2)], 422, "consent-invalid"),
+        ({"name": "A", "consent": "expired"}, [png(2)], 422, "consent-invalid"),
+        ({"name": "A", "consent": "demo"}, [png(2)], 422, "consent-invalid"),
     ],
 )
 def test_what_cannot_be_enrolled_is_refused_and_leaves_nothing(
@@ -177,16 +147,16 @@ def test_photos_never_touch_a_temporary_file(server: Running, monkeypatch: pytes
 
 def test_verify_works_undeclared_and_wants_two_photos(undeclared_server: Running) -> None:
     with undeclared_server.owner() as owner:
-        one = owner.post("/api/v1/verify", files=[("photo", ("a.png", _png(1)))])
+        one = owner.post("/api/v1/verify", files=[("photo", ("a.png", png(1)))])
         assert one.json()["type"] == "urn:consentry:problem:usage-error"
-        none = owner.post("/api/v1/verify", files=[("photo", ("a.png", _png(1, 0, 0)))] * 2)
+        none = owner.post("/api/v1/verify", files=[("photo", ("a.png", png(1, 0, 0)))] * 2)
         assert none.json()["type"] == "urn:consentry:problem:no-face-found"
 
 
 def test_identify_needs_a_declaration(undeclared_server: Running) -> None:
     before = [event for event, _ in undeclared_server.events()]
     with undeclared_server.owner() as owner:
-        answer = owner.post("/api/v1/identify", files={"photo": ("a.png", _png(1))})
+        answer = owner.post("/api/v1/identify", files={"photo": ("a.png", png(1))})
         assert (answer.status_code, answer.json()["type"]) == (403, "urn:consentry:problem:not-declared")
         declared = owner.get("/api/v1/declaration").json()
     assert (declared["in_force"], declared["declaration"]) == (False, None)
@@ -264,7 +234,7 @@ def test_a_sighting_that_cannot_be_recorded_is_counted(own_server: Running) -> N
     hub = own_server.services.hub
     with own_server.site.write() as session:
         session.connection().exec_driver_sql("DROP TABLE sighting")
-    hub._take(SightingMade(_sighting()))
+    hub._take(SightingMade(sighting()))
     assert hub.unrecorded == 1
 
 

@@ -9,8 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.unit.people.kit import PURPOSE, START, consent, declaration
-from tests.unit.server.kit import Running
-from tests.unit.server.test_api import _png
+from tests.unit.server.kit import Running, png
 
 from consentry.people.consent import ConsentRecord
 from consentry.people.declaration import declare
@@ -35,7 +34,7 @@ def _post(owner: httpx.Client, path: str, record: ConsentRecord) -> httpx.Respon
 def test_a_person_from_receipt_to_the_last_withdrawal(own_server: Running) -> None:
     declare(own_server.site, declaration(PURPOSE, "canteen"), actor="tester")
     with own_server.owner() as owner:
-        made = _enrol(owner, _png(1)).json()
+        made = _enrol(owner, png(1)).json()
         person_id = made["person_id"]
         body = _genuine(own_server, made["receipt"]).body
         assert (body.kind, body.personal_link) == ("consent", made["link"])
@@ -49,7 +48,7 @@ def test_a_person_from_receipt_to_the_last_withdrawal(own_server: Running) -> No
         assert shown["expires"] == "2027-04-25T08:00:00.000Z"
         assert (shown["photos_refused"], shown["last_seen"]) == (None, "2027-01-15T08:00:00.000Z")
 
-        more = owner.post(f"/api/v1/people/{person_id}/photos", files=[("photo", ("b.png", _png(1, 1)))])
+        more = owner.post(f"/api/v1/people/{person_id}/photos", files=[("photo", ("b.png", png(1, 1)))])
         assert (more.status_code, more.json()["photos"]) == (201, [{"photo": "photo 1", "quality": 0.8}])
 
         first = owner.delete(f"/api/v1/people/{person_id}/consents/{made['consent_id']}")
@@ -66,7 +65,7 @@ def test_a_person_from_receipt_to_the_last_withdrawal(own_server: Running) -> No
 
 def test_a_withdrawal_is_answered_with_its_proof(own_server: Running) -> None:
     with own_server.owner() as owner:
-        person_id = _enrol(owner, _png(1)).json()["person_id"]
+        person_id = _enrol(owner, png(1)).json()["person_id"]
         gone = owner.delete(f"/api/v1/people/{person_id}").json()
         body = _genuine(own_server, gone["receipt"]).body
     assert body.erasure is not None
@@ -75,10 +74,10 @@ def test_a_withdrawal_is_answered_with_its_proof(own_server: Running) -> None:
 
 def test_refused_photos_keep_the_person_only_if_asked(own_server: Running) -> None:
     with own_server.owner() as owner:
-        assert _enrol(owner, _png(1, 0, 9)).status_code == 422
-        assert _enrol(owner, _png(1, 0, 9), keep_refused="false").status_code == 422
+        assert _enrol(owner, png(1, 0, 9)).status_code == 422
+        assert _enrol(owner, png(1, 0, 9), keep_refused="false").status_code == 422
         assert owner.get("/api/v1/people").json() == []
-        kept = _enrol(owner, _png(1, 0, 9), keep_refused="true")
+        kept = _enrol(owner, png(1, 0, 9), keep_refused="true")
         assert (kept.status_code, kept.json()["type"]) == (422, "urn:consentry:problem:poor-quality")
         (person,) = owner.get("/api/v1/people").json()
         assert (person["photos"], person["templates"]) == (0, 0)
@@ -86,7 +85,7 @@ def test_refused_photos_keep_the_person_only_if_asked(own_server: Running) -> No
         assert f"as person {person['id']}" in kept.json()["mend"]
         (receipt,) = owner.get(f"/api/v1/people/{person['id']}/receipts").json()
         assert receipt["receipt"]["personal_link"] in kept.json()["mend"]
-        better = owner.post(f"/api/v1/people/{person['id']}/photos", files=[("photo", ("b.png", _png(1)))])
+        better = owner.post(f"/api/v1/people/{person['id']}/photos", files=[("photo", ("b.png", png(1)))])
         assert better.status_code == 201
         assert owner.get(f"/api/v1/people/{person['id']}").json()["photos_refused"] is None
 
@@ -113,7 +112,7 @@ def test_a_refusal_keeps_nobody(own_server: Running) -> None:
 )
 def test_records_that_are_not_taken(own_server: Running, path: str, record: ConsentRecord) -> None:
     with own_server.owner() as owner:
-        person_id = _enrol(owner, _png(1)).json()["person_id"]
+        person_id = _enrol(owner, png(1)).json()["person_id"]
         before = own_server.events()
         answer = _post(owner, path.replace("{id}", person_id), record)
         assert (answer.status_code, answer.json()["type"]) == (422, "urn:consentry:problem:consent-invalid")

@@ -25,7 +25,7 @@ def test_entries_tell_who_did_what_but_no_person(server: Running) -> None:
         viewed = owner.get("/api/v1/ledger/entries", params={"event": "person.viewed"}).json()
         assert [(entry["actor"], entry["payload"]) for entry in viewed] == [(ACTOR, {})]
         about = owner.get("/api/v1/ledger/entries", params={"about": viewed[0]["about"]}).json()
-        assert [entry["event"] for entry in about] == ["person.enrolled", "person.viewed"]
+        assert [entry["event"] for entry in about] == ["consent.given", "person.enrolled", "person.viewed"]
         later = owner.get("/api/v1/ledger/entries", params={"after": 1, "limit": 2}).json()
         assert [entry["seq"] for entry in later] == [2, 3]
     assert [event for event, _ in server.events()].count("view.opened") == 1  # looking is logged, once

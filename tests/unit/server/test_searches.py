@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.people.kit import ACTOR, FakeAnalyser, consent, duty, opened, template
-from tests.unit.server.kit import OWN, Running, running
-from tests.unit.server.test_api import _png, _sighting
+from tests.unit.people.kit import ACTOR, FakeAnalyser, consent, duty, opened, sighting, template
+from tests.unit.server.kit import OWN, Running, png, running
 
 from consentry.clock import SimulatedClock
 from consentry.config import Settings
@@ -63,7 +62,7 @@ def _searches(server: Running) -> list[dict[str, Any]]:
 
 def _ask(client: httpx.Client, kind: str, person: int = 1, pose: int = 5) -> httpx.Response:
     """A comparison of each kind."""
-    picture = ("photo", ("p.png", _png(person, pose)))
+    picture = ("photo", ("p.png", png(person, pose)))
     if kind == "verify":
         return client.post("/api/v1/verify", files=[picture, picture])
     if kind == "identify":
@@ -176,8 +175,8 @@ def test_no_answer_holds_a_fine_score_or_a_template(calibrated_server: Running) 
 
 
 def _with_something_to_tell(site: Site, person_id: str) -> None:
-    record(site, _sighting(decision="known", person_id=person_id, score_cosine=0.7123, margin_cosine=0.3456))
-    record(site, _sighting(decision="unsure", score_cosine=0.3987, margin_cosine=0.0123))
+    record(site, sighting(decision="known", person_id=person_id, score_cosine=0.7123, margin_cosine=0.3456))
+    record(site, sighting(decision="unsure", score_cosine=0.3987, margin_cosine=0.0123))
     add_camera(site, name="door", url="rtsp://127.0.0.1:1/", duty=duty("x"), actor=ACTOR)
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.unit.notify.test_webhook import SECRET, Receiver, listening
-from tests.unit.people.kit import enrolled
+from tests.unit.people.kit import enrolled, sighting
 from tests.unit.people.test_approvals import PAYLOADS
 from tests.unit.server.kit import Running, running
-from tests.unit.server.test_api import _sighting
 
 from consentry.config import Redaction, Settings
 from consentry.people.erase import withdraw
@@ -42,7 +41,7 @@ def told(tmp_path: Path) -> Iterator[tuple[Running, Receiver, Receiver]]:
 def _known(server: Running) -> tuple[int, str]:
     """The hub records a sighting of someone enrolled; its number, and the person's id."""
     person_id = enrolled(server.site, 1, "Anna Example").person_id
-    known = _sighting(decision="known", person_id=person_id, score_cosine=0.7)
+    known = sighting(decision="known", person_id=person_id, score_cosine=0.7)
     server.services.hub._take(SightingMade(known))
     with server.site.read() as session:
         found = session.connection().exec_driver_sql("SELECT max(id) FROM sighting").scalar_one()
@@ -131,7 +130,7 @@ def test_the_second_one_learns_nothing_before_answering(own_server: Running) -> 
 
 def test_only_known_sightings_of_people_who_are_still_there(own_server: Running) -> None:
     sighting, person_id = _known(own_server)
-    unknown = record(own_server.site, _sighting())
+    unknown = record(own_server.site, sighting())
     with own_server.as_role("operator") as operator:
         assert _confirm(operator, unknown, "same").status_code == 400
         assert _confirm(operator, 999, "same").status_code == 404
