@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import Depends, FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 import consentry
 from consentry.server import api_live, api_people, api_session, api_site
@@ -12,6 +13,7 @@ from consentry.server.problems import handle_problems
 from consentry.server.services import Services, signed_in
 
 API_PATH = "/api/v1"
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 def api_paths() -> list[str]:
@@ -28,7 +30,7 @@ def create_app(services: Services, *, demo_link: OneTimeLink | None = None) -> F
     """
     api = _api()
     api.state.services = services
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=_NO_TELEMETRY)
     app.state.services = services
     app.state.demo_link = demo_link
     handle_problems(app)
@@ -46,6 +48,7 @@ def _api() -> FastAPI:
         openapi_url="/openapi.json",
         docs_url=None,  # the usual pages load scripts from other hosts
         redoc_url=None,
+        telemetry=_NO_TELEMETRY,
     )
     handle_problems(api)
     api.include_router(api_session.open_routes)
