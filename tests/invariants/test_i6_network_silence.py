@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from tests.invariants.quiet_room import RESOLVER, Heard, Packet, QuietRoom, quiet_room
 from websockets.sync.client import connect
 
 from consentry.models.catalogue import Catalogue
 from consentry.models.store import ModelStore
-from tests.invariants.quiet_room import RESOLVER, Heard, Packet, QuietRoom, quiet_room
 
 COMMAND = [sys.executable, "-c", "from consentry.cli.root import main; main()"]
 REPORTING = {
