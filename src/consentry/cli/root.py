@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 import consentry
-from consentry.cli import bench, camera, check, declare, demo, doctor, ledger, models, person, serve
+from consentry.cli import bench, camera, check, declare, demo, doctor, ledger, models, person, sbom, serve
 from consentry.cli import redact as redact_command
 from consentry.cli import verify as verify_command
 from consentry.cli import watch as watch_command
@@ -53,6 +53,8 @@ app.add_typer(camera.app, name="camera")
 app.command("redact")(redact_command.redact)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(bench.app, name="bench")
+app.command("sbom")(sbom.sbom)
+app.command("licences")(sbom.licences)
 
 
 def main() -> None:
