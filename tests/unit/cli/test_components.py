@@ -24,9 +24,9 @@ NOW_UNIX_S = 1_800_000_000.0
 SCHEMA, SPDX, SIGNATURE = (f"{name}.SNAPSHOT.schema.json" for name in ("bom-1.6", "spdx", "jsf-0.82"))
 KNOWN_LIBRARIES = """
     SvtAv1Enc Xau aom asound avcodec avdevice avfilter avformat avif avutil crypto dav1d drm gfortran gmp
-    gnutls gomp hogweed mp3lame nettle openblaso-r0 openblasp-r0 opencore-amrnb opencore-amrwb opus png16 quadmath
-    scipy_openblas scipy_openblas64_ sharpyuv ssl swresample swscale unistring vpl vpx webp webpmux x264 x265
-    xcb xcb-shape xcb-shm xcb-xfixes
+    gnutls gomp hogweed mp3lame nettle openblaso-r0 openblasp-r0 opencore-amrnb opencore-amrwb opus png16
+    quadmath scipy_openblas scipy_openblas64_ sharpyuv ssl swresample swscale unistring vpl vpx webp webpmux x264
+    x265 xcb xcb-shape xcb-shm xcb-xfixes
 """
 """Native libraries in the wheels whose licence is in `NATIVE`."""
 
