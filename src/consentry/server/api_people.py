@@ -20,13 +20,10 @@ from consentry.people.erase import withdraw
 from consentry.people.roster import Person, gallery_snapshot, list_people, show_person
 from consentry.pipeline.roster import ANYWHERE, Roster
 from consentry.server.services import Asking, Behind, Services, SignedIn
-from consentry.server.uploads import photos, text_field, with_form
+from consentry.server.uploads import MOST_PHOTOS, form_of, photos, text_field, with_form
 from consentry.types import Outcome
 
 _MS_PER_S = 1000
-_FORM = {
-    "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {"type": "object"}}}}
-}
 
 routes = APIRouter(tags=["people"])
 
@@ -115,7 +112,7 @@ def people(asking: Asking, behind: Behind) -> list[PersonOut]:
     return [_person(person) for person in list_people(behind.site)]
 
 
-@routes.post("/people", status_code=201, openapi_extra=_FORM)
+@routes.post("/people", status_code=201, openapi_extra=form_of("name", "consent", photos=(1, MOST_PHOTOS)))
 async def enrol_person(request: Request, asking: Asking, behind: Behind) -> Enrolled:
     """Enrol someone. Form fields: `name`; `consent`, the JSON of docs/consent.md; `photo`, once or more."""
     return await with_form(request, lambda form: _enrol(form, asking, behind))
@@ -141,13 +138,13 @@ def withdraw_person(person_id: str, asking: Asking, behind: Behind) -> Withdrawn
     )
 
 
-@routes.post("/verify", openapi_extra=_FORM)
+@routes.post("/verify", openapi_extra=form_of(photos=(2, 2)))
 async def verify_photos(request: Request, asking: Asking, behind: Behind) -> Compared:
     """Compare two photos, 1:1; nothing is kept. Form field: `photo`, twice. Needs no declaration."""
     return await with_form(request, lambda form: _verify(form, behind))
 
 
-@routes.post("/identify", openapi_extra=_FORM)
+@routes.post("/identify", openapi_extra=form_of(photos=(1, 1)))
 async def identify_photo(
     request: Request, asking: Asking, behind: Behind, purpose: str | None = None
 ) -> Searched:

@@ -9,7 +9,7 @@ import consentry
 from consentry.server import api_live, api_people, api_session, api_site
 from consentry.server.guard import Guard
 from consentry.server.pages import OneTimeLink, login_routes
-from consentry.server.problems import handle_problems
+from consentry.server.problems import PROBLEMS, handle_problems
 from consentry.server.services import Services, signed_in
 
 API_PATH = "/api/v1"
@@ -49,6 +49,7 @@ def _api() -> FastAPI:
         docs_url=None,  # the usual pages load scripts from other hosts
         redoc_url=None,
         telemetry=_NO_TELEMETRY,
+        responses=PROBLEMS,
     )
     handle_problems(api)
     api.include_router(api_session.open_routes)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from consentry.errors import ConsentryError
@@ -21,6 +23,25 @@ MEDIA_TYPE = "application/problem+json"
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 log = structlog.get_logger("consentry.server")
+
+
+class Problem(BaseModel):
+    """The body of every error."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    mend: str
+    instance: str
+
+
+_ANSWER: Final[dict[str, Any]] = {
+    "description": "A problem (RFC 9457): what is wrong, and how to mend it.",
+    "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+}
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {"default": _ANSWER, 422: _ANSWER}
+"""What the OpenAPI document says of errors: all have this body, those of the framework (422) too."""
 
 
 class TooLarge(ConsentryError):
@@ -46,15 +67,16 @@ def problem(*, kind: str, status: int, detail: str, mend: str, instance: str) ->
         instance: Path of the request.
     """
     words = _WORD_START.sub(" ", kind).lower()
+    body = Problem(
+        type=f"urn:consentry:problem:{words.replace(' ', '-')}",
+        title=words.capitalize(),
+        status=status,
+        detail=detail,
+        mend=mend,
+        instance=instance,
+    )
     return JSONResponse(
-        {
-            "type": f"urn:consentry:problem:{words.replace(' ', '-')}",
-            "title": words.capitalize(),
-            "status": status,
-            "detail": detail,
-            "mend": mend,
-            "instance": instance,
-        },
+        body.model_dump(),
         status_code=status,
         media_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store"},

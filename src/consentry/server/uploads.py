@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -18,6 +18,23 @@ from consentry.server.guard import MOST_BODY_BYTES
 Result = TypeVar("Result")
 MOST_PHOTOS = 20
 MOST_FIELDS = 20
+
+
+def form_of(*texts: str, photos: tuple[int, int]) -> dict[str, Any]:
+    """What the OpenAPI document says of a form: the text fields `texts`, and least and most `photo`s."""
+    least, most = photos
+    photo = {
+        "type": "array",
+        "items": {"type": "string", "format": "binary"},
+        "minItems": least,
+        "maxItems": most,
+    }
+    schema = {
+        "type": "object",
+        "properties": {**{name: {"type": "string", "minLength": 1} for name in texts}, "photo": photo},
+        "required": [*texts, "photo"],
+    }
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
 class _InMemory(MultiPartParser):

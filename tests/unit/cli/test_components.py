@@ -25,8 +25,8 @@ SCHEMA, SPDX, SIGNATURE = (f"{name}.SNAPSHOT.schema.json" for name in ("bom-1.6"
 KNOWN_LIBRARIES = """
     SvtAv1Enc Xau aom asound avcodec avdevice avfilter avformat avif avutil crypto dav1d drm gfortran gmp
     gnutls gomp hogweed mp3lame nettle openblaso-r0 openblasp-r0 opencore-amrnb opencore-amrwb opus png16
-    quadmath scipy_openblas scipy_openblas64_ sharpyuv ssl swresample swscale unistring vpl vpx webp webpmux x264
-    x265 xcb xcb-shape xcb-shm xcb-xfixes
+    quadmath scipy_openblas scipy_openblas64_ sharpyuv ssl swresample swscale unistring vpl vpx webp webpmux
+    x264 x265 xcb xcb-shape xcb-shm xcb-xfixes
 """
 """Native libraries in the wheels whose licence is in `NATIVE`."""
 
