@@ -7,6 +7,7 @@ another site's page are refused whatever they bear, and every response gets the 
 
 from __future__ import annotations
 
+import asyncio
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
@@ -15,13 +16,15 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from consentry.errors import ConsentryError, Forbidden, Unauthorised
-from consentry.server.problems import LengthMissing, TooLarge, problem_of
+from consentry.server.problems import LengthMissing, TooLarge, TooSlow, problem_of
 from consentry.server.sessions import Sessions
 
 COOKIE = "consentry_session"
 OWN_HEADER = "x-consentry"
 MOST_BODY_BYTES = 48 * 1024 * 1024
 MOST_OPEN_BODY_BYTES = 16 * 1024
+BODY_WITHIN_S = 60.0
+OPEN_BODY_WITHIN_S = 10.0
 OPEN = frozenset(
     {
         ("GET", "/api/v1/health"),
@@ -72,7 +75,8 @@ class Guard:
             return
         guarded_send = _with_headers(scope, send)
         if refusal is None:
-            await self._app(scope, receive, guarded_send)
+            within_s = OPEN_BODY_WITHIN_S if user is None else BODY_WITHIN_S
+            await self._app(scope, _timely(receive, within_s), guarded_send)
             return
         response: Response = problem_of(refusal, scope["path"])
         if isinstance(refusal, Unauthorised):
@@ -105,6 +109,30 @@ def _body_refusal(headers: Headers, most_bytes: int) -> ConsentryError | None:
     if int(length) > most_bytes:
         return TooLarge(f"the request is larger than {most_bytes // 1024} kB", "Send less at once")
     return None
+
+
+def _timely(receive: Receive, within_s: float) -> Receive:
+    """`receive`, that gives up on a body which is not there `within_s` seconds after the first look at it."""
+    until_s: float | None = None
+    whole = False
+
+    async def timely_receive() -> Message:
+        nonlocal until_s, whole
+        if whole:
+            return await receive()  # waits for the client to leave
+        now_s = asyncio.get_running_loop().time()
+        until_s = until_s if until_s is not None else now_s + within_s
+        try:
+            async with asyncio.timeout_at(until_s):
+                message = await receive()
+        except TimeoutError:
+            raise TooSlow(
+                f"the request was not there within {within_s:g} s", "Send it faster, or less of it"
+            ) from None
+        whole = not message.get("more_body", False)
+        return message
+
+    return timely_receive
 
 
 def _cookie(headers: Headers) -> str | None:

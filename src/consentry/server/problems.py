@@ -56,6 +56,12 @@ class LengthMissing(ConsentryError):
     http_status = 411
 
 
+class TooSlow(ConsentryError):
+    """A request body is not there after the time this server waits for it."""
+
+    http_status = 408
+
+
 def problem(*, kind: str, status: int, detail: str, mend: str, instance: str) -> JSONResponse:
     """The response for one error.
 
