@@ -1,9 +1,10 @@
 """Fail when the documentation and the code disagree.
 
 `docs/reference.md` is written from the code (`tools/docs.py --write`): settings, commands with their
-options, errors. `docs/licences.md` is written from the pinned requirements, the installed packages'
-metadata and the catalogue. The other pages are checked: every route is in docs/api.md, every relative link
-leads somewhere, every decision record has its parts, and the versions agree. So is that every licence fits.
+options, errors; so is the table of routes and roles in `docs/access.md`. `docs/licences.md` is written from
+the pinned requirements, the installed packages' metadata and the catalogue. The other pages are checked:
+every route is in docs/api.md, every relative link leads somewhere, every decision record has its parts,
+the versions agree, and every licence fits.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import typer
 from pydantic import BaseModel
@@ -22,12 +23,14 @@ import consentry
 from consentry import errors
 from consentry.cli.components import ACCEPTED, NATIVE, licence_of, misfits
 from consentry.cli.root import app
-from consentry.config import Settings
+from consentry.config import Role, Settings
 from consentry.models.catalogue import Catalogue
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference.md"
 LICENCES = ROOT / "docs" / "licences.md"
+ACCESS_PAGE = ROOT / "docs" / "access.md"
+TABLE_START, TABLE_END = "<!-- written by tools/docs.py -->\n", "<!-- until here -->"
 DECISION_PARTS = ("Status:", "**Goal", "**Decision", "**Alternatives")
 
 
@@ -169,6 +172,31 @@ def stale_licences() -> Iterator[str]:
         yield f"does not fit Apache-2.0: {line}"
 
 
+def access_table() -> Iterator[str]:
+    """Every route with the roles that may use it, and whether a program's token can."""
+    from consentry.server.access import ACCESS, OPEN, for_programs
+
+    yield "| route | viewer | operator | auditor | admin | tokens |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for row, roles in ACCESS.items():
+        marks = ["open" if roles == OPEN else "yes" if role in roles else "" for role in get_args(Role)]
+        tokens = "" if roles == OPEN or not for_programs(row) else "yes"
+        yield f"| `{row}` | {' | '.join(marks)} | {tokens} |"
+
+
+def access_page() -> str:
+    """docs/access.md with the table as the code has it now."""
+    before, _, rest = ACCESS_PAGE.read_text(encoding="utf-8").partition(TABLE_START)
+    _, _, after = rest.partition(TABLE_END)
+    return before + TABLE_START + "\n".join(access_table()) + "\n" + TABLE_END + after
+
+
+def stale_access_page() -> Iterator[str]:
+    """Whether the published table of routes and roles is the one that the guard asks."""
+    if ACCESS_PAGE.read_text(encoding="utf-8") != access_page():
+        yield "docs/access.md is out of date: run tools/docs.py --write"
+
+
 def undocumented_routes() -> Iterator[str]:
     """Routes of the API that docs/api.md does not name."""
     from consentry.server.app import api_paths
@@ -203,13 +231,15 @@ def unnamed_version() -> Iterator[str]:
 
 
 def main() -> int:
-    """Check, or with --write renew the written pages first."""
+    """Check, or with --write renew the written pages and the table of docs/access.md first."""
     if "--write" in sys.argv:
         REFERENCE.write_text(reference(), encoding="utf-8")
         LICENCES.write_text(licences(), encoding="utf-8")
+        ACCESS_PAGE.write_text(access_page(), encoding="utf-8")
     checks = (
         stale_reference,
         stale_licences,
+        stale_access_page,
         undocumented_routes,
         broken_links,
         unfinished_decisions,

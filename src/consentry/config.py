@@ -21,6 +21,8 @@ from pydantic_settings import (
 from consentry.errors import BadConfig
 
 SETTINGS_FILE = "consentry.toml"
+Role = Literal["viewer", "operator", "auditor", "admin"]
+"""What a user of the server is here for; `consentry.server.access` says what each may do."""
 
 
 class Vision(BaseModel):
@@ -87,6 +89,26 @@ class Server(BaseModel):
 
     host: str = Field("127.0.0.1", description="Address to listen on; loopback unless you change it.")
     port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
+    public_url: str = Field(
+        "",
+        description="Where people reach the public pages, such as https://cameras.example.org; "
+        "empty: http://host:port.",
+        pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$",
+    )
+
+
+class SignIn(BaseModel):
+    """How long people stay signed in, and what they need for it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    idle_hours: float = Field(
+        12.0, gt=0.0, le=168.0, description="Hours without a request after which a session ends."
+    )
+    longest_days: float = Field(7.0, gt=0.0, le=90.0, description="Days after which every session ends.")
+    require_totp: list[Role] = Field(
+        [], description="Roles that must give a code of their authenticator app besides the password."
+    )
 
 
 class Media(BaseModel):
@@ -112,6 +134,7 @@ class Settings(BaseSettings):
     recognition: Recognition = Field(default_factory=Recognition)
     redaction: Redaction = Field(default_factory=Redaction)
     server: Server = Field(default_factory=Server)
+    sign_in: SignIn = Field(default_factory=SignIn)
     media: Media = Field(default_factory=Media)
 
     @classmethod

@@ -33,6 +33,7 @@
     ├── ApprovalNeeded                  1    409   a second person has not agreed yet
     ├── ErasureIncomplete               1    500   something of a withdrawn person may still be readable
     ├── Unauthorised                    1    401   no or wrong credentials for this server
+    │   └── CodeNeeded                  1    401   the password is right, a code is needed too
     ├── Forbidden                       1    403   signed in, but not allowed
     └── TooManyAttempts                 1    429   locked out for a while
 
@@ -230,6 +231,10 @@ class Unauthorised(ConsentryError):
     """No or wrong credentials for this server."""
 
     http_status = 401
+
+
+class CodeNeeded(Unauthorised):
+    """The password is right, and a code of the authenticator app is needed too."""
 
 
 class Forbidden(ConsentryError):

@@ -27,7 +27,7 @@ def main() -> None:
             person = enrolled(it.site, 1, HOSTILE_NAME, consent(may_be_shown=False))
             for decision, person_id in (("known", person.person_id), ("unsure", None), ("unknown", None)):
                 record(it.site, _sighting(decision, person_id))
-        sys.stdout.write(f"{it.address} {it.services.sessions.open('owner')}\n")
+        sys.stdout.write(f"{it.address} {it.session()}\n")
         sys.stdout.flush()
         sys.stdin.read()
 

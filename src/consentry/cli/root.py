@@ -10,7 +10,20 @@ import typer
 from rich.console import Console
 
 import consentry
-from consentry.cli import bench, camera, check, declare, demo, doctor, ledger, models, person, sbom, serve
+from consentry.cli import (
+    bench,
+    camera,
+    check,
+    declare,
+    demo,
+    doctor,
+    ledger,
+    models,
+    person,
+    sbom,
+    serve,
+    user,
+)
 from consentry.cli import redact as redact_command
 from consentry.cli import verify as verify_command
 from consentry.cli import watch as watch_command
@@ -47,6 +60,7 @@ app.command("check")(check.check)
 app.add_typer(declare.app, name="declare")
 app.add_typer(models.app, name="models")
 app.add_typer(person.app, name="person")
+app.add_typer(user.app, name="user")
 app.command("watch")(watch_command.watch)
 app.command("verify")(verify_command.verify)
 app.add_typer(camera.app, name="camera")

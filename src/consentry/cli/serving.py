@@ -16,7 +16,7 @@ from consentry.server.pages import OneTimeLink
 from consentry.server.run import run
 from consentry.server.services import Services, SharedAnalyser, Views
 from consentry.server.sessions import Sessions
-from consentry.server.users import OWNER, Users
+from consentry.server.users import Users
 
 BUILTIN_VIDEO = "builtin.mp4"
 
@@ -54,11 +54,10 @@ def serve_site(
         models_folder=models_dir(),
         builtin_video=site.data_dir / BUILTIN_VIDEO,
     )
-    users, sessions = Users(site, clock), Sessions(site.data_dir, clock)
+    users, sessions = Users(site, clock), Sessions(site.data_dir, clock, settings.sign_in)
     password = users.ensure_owner()
     if new_password and password is None:
         password = users.renew_owner_password()
-        sessions.close_all(OWNER)
     services = Services(
         site=site,
         hub=hub,

@@ -10,6 +10,7 @@ from nicegui.elements.mixins.text_element import TextElement
 from starlette.concurrency import run_in_threadpool
 
 from consentry.console import words
+from consentry.console.parts import HEAD, top
 from consentry.errors import ConsentryError, NotDeclared
 from consentry.people.cameras import Camera
 from consentry.people.declaration import require_declared
@@ -19,14 +20,6 @@ from consentry.server.services import Services, SignedIn
 
 REFRESH_S = 0.5
 SIGHTINGS_SHOWN = 40
-_MARK = (
-    '<svg class="c-mark" viewBox="0 0 32 32" aria-hidden="true"><circle cx="16" cy="16" r="15" '
-    'fill="currentColor"/><rect x="6" y="12" width="20" height="8" rx="2" fill="var(--card)"/></svg>'
-)
-_HEAD = (
-    '<link rel="stylesheet" href="/console/console.css"><script src="/console/live.js" defer></script>'
-    '<meta name="color-scheme" content="light dark">'
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +69,10 @@ class LivePage:
             await run_in_threadpool(
                 self._services.views.opened, self._asking.user, self._asking.session_token, what
             )
-        ui.add_head_html(_HEAD)
+        ui.add_head_html(HEAD + '<script src="/console/live.js" defer></script>')
         with html.div().classes("c-root"):
             html.a("Skip to the sightings", href="#sightings").classes("c-skip")
-            self._top()
+            top(f"Live view of {self._services.site.name}", self._asking)
             self._banners = html.div()
             with html.div().classes("c-main"):
                 self._camera_area = html.section().props('aria-label="Cameras"').classes("c-cameras")
@@ -94,20 +87,9 @@ class LivePage:
         await self._refresh()
         self._timer = ui.timer(REFRESH_S, self._refresh, immediate=False)
 
-    def _top(self) -> None:
-        with html.header().classes("c-top"):
-            with html.div().classes("c-brand"):
-                ui.html(_MARK, sanitize=False)
-                with html.div():
-                    html.h1("Consentry")
-                    html.div(f"Live view of {self._services.site.name}").classes("c-site")
-            html.span(self._asking.user.name).classes("c-user")
-            with html.form().props('method="post" action="/logout"'):
-                html.button("Sign out").props('type="submit"').classes("c-button")
-
     async def _refresh(self) -> None:
         """Bring the page up to date, or send its reader away when the session has ended."""
-        if self._services.sessions.user(self._asking.session_token) is None:
+        if not await run_in_threadpool(self._services.still, self._asking):
             self._timer.deactivate()
             ui.navigate.to("/login")
             return

@@ -10,10 +10,11 @@ from nicegui import app as pages
 from nicegui import ui
 from nicegui.language import Language
 
+from consentry.console.audit_page import build_audit_page
 from consentry.console.live_page import LivePage
-from consentry.server.pages import message_page
 from consentry.server.problems import handle_problems, problem
-from consentry.server.services import Services, who_asks
+from consentry.server.services import Services, signed_in
+from consentry.server.small_page import message_page
 
 _ASSETS = {"console.css": "text/css", "live.js": "text/javascript"}
 _LANGUAGE: Language = "en-GB"
@@ -29,7 +30,12 @@ def mount_console(app: FastAPI, services: Services) -> None:
     @ui.page("/", title="Live · Consentry")
     async def live(request: Request) -> None:
         """The live page."""
-        await LivePage(services, who_asks(services, request)).build()
+        await LivePage(services, signed_in(request)).build()
+
+    @ui.page("/audit", title="Audit · Consentry")
+    async def audit(request: Request) -> None:
+        """The auditor's page."""
+        await build_audit_page(services, signed_in(request))
 
     handle_problems(pages)
     pages.add_exception_handler(404, _not_found)

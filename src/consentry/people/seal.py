@@ -36,6 +36,8 @@ class Kind(StrEnum):
     CONSENT = "consent"
     TEMPLATE = "template"
     PHOTO = "photo"
+    TOTP = "totp"
+    SIGN_IN_STEP = "sign-in-step"
 
 
 class SealingKey:

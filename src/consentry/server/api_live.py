@@ -108,7 +108,7 @@ async def live_mjpg(name: str, asking: Asking, behind: Behind) -> Response:
     """Redacted pictures as they come, until you leave, the session ends, or the server stops."""
     await run_in_threadpool(_look, behind, asking, name)
     return StreamingResponse(
-        _mjpeg(behind, asking.session_token, name),
+        _mjpeg(behind, asking, name),
         media_type=f"multipart/x-mixed-replace;boundary={_BOUNDARY}",
     )
 
@@ -137,9 +137,9 @@ def _look(behind: Services, asking: SignedIn, name: str) -> None:
     behind.views.opened(asking.user, asking.session_token, f"live:{name}")
 
 
-async def _mjpeg(behind: Services, session_token: str, name: str) -> AsyncIterator[bytes]:
+async def _mjpeg(behind: Services, asking: SignedIn, name: str) -> AsyncIterator[bytes]:
     live, number = behind.hub.live, 0
-    while not live.closed and behind.sessions.user(session_token) is not None:
+    while not live.closed and await run_in_threadpool(behind.still, asking):
         picture = await live.picture_after(name, number, timeout_s=LONGEST_WAIT_S)
         if picture is not None:
             number = picture.number

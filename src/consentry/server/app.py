@@ -6,7 +6,7 @@ from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 import consentry
-from consentry.server import api_live, api_people, api_session, api_site
+from consentry.server import api_live, api_people, api_session, api_site, api_users
 from consentry.server.guard import Guard
 from consentry.server.pages import OneTimeLink, login_routes
 from consentry.server.problems import PROBLEMS, handle_problems
@@ -36,7 +36,7 @@ def create_app(services: Services, *, demo_link: OneTimeLink | None = None) -> F
     handle_problems(app)
     app.include_router(login_routes)
     app.mount(API_PATH, api)
-    app.add_middleware(Guard, sessions=services.sessions)
+    app.add_middleware(Guard, services=services)
     return app
 
 
@@ -54,6 +54,12 @@ def _api() -> FastAPI:
     handle_problems(api)
     api.include_router(api_session.open_routes)
     closed = [Depends(signed_in)]  # behind the guard, a second lock
-    for routes in (api_session.closed_routes, api_live.routes, api_people.routes, api_site.routes):
+    for routes in (
+        api_session.closed_routes,
+        api_users.routes,
+        api_live.routes,
+        api_people.routes,
+        api_site.routes,
+    ):
         api.include_router(routes, dependencies=closed)
     return api

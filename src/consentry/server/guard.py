@@ -1,23 +1,28 @@
-"""The one gate before everything, as ASGI middleware: closed unless opened.
+"""The one gate before everything, as ASGI middleware: closed unless `consentry.server.access` opens it.
 
-A request passes if its method and path are in `OPEN`, or if it bears the cookie of a live session. This
-holds for routes, pages, static files and websockets alike, whoever added them. Requests that come from
-another site's page are refused whatever they bear, and every response gets the security headers.
+A request passes if the row of `ACCESS` for its method and path is open to whoever asks: anyone, the
+holder of a session, or a program by its token. This holds for routes, pages, static files and websockets
+alike, whoever added them. Requests that come from another site's page are refused whatever they bear, and
+every response gets the security headers.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from consentry.errors import ConsentryError, Forbidden, Unauthorised
-from consentry.server.problems import LengthMissing, TooLarge, TooSlow, problem_of
-from consentry.server.sessions import Sessions
+from consentry.errors import ConsentryError, Forbidden, NotFound, Unauthorised
+from consentry.server.access import ACCESS, HOME, OPEN, WEBSOCKET, methods_at, row_for
+from consentry.server.problems import LengthMissing, MethodNotAllowed, TooLarge, TooSlow, problem_of
+from consentry.server.services import Services, SignedIn
+from consentry.server.small_page import message_page
 
 COOKIE = "consentry_session"
 OWN_HEADER = "x-consentry"
@@ -25,19 +30,12 @@ MOST_BODY_BYTES = 48 * 1024 * 1024
 MOST_OPEN_BODY_BYTES = 16 * 1024
 BODY_WITHIN_S = 60.0
 OPEN_BODY_WITHIN_S = 10.0
-OPEN = frozenset(
-    {
-        ("GET", "/api/v1/health"),
-        ("POST", "/api/v1/session"),
-        ("GET", "/login"),
-        ("POST", "/login"),
-        ("GET", "/demo-login"),
-    }
-)
-"""Method and path of everything that needs no session. `/demo-login` exists only in a demo."""
+SOCKET_CHECK_S = 5.0
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _STATIC = "/_nicegui/"
+_BEARER = "bearer "
+_CLOSED_TO_NOBODY, _CLOSED_TO_YOU = 4401, 4403
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -51,55 +49,162 @@ class Guard:
 
     Args:
         app: What is guarded.
-        sessions: Who is signed in.
+        services: Know who holds a session or token.
     """
 
-    def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
-        self._app, self._sessions = app, sessions
+    def __init__(self, app: ASGIApp, services: Services) -> None:
+        self._app, self._services = app, services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the request through with `state.user` set, or answer it here."""
+        """Let the request through with `state.asking` set, or answer it here."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        token = _cookie(headers)
-        user = self._sessions.user(token)
-        scope.setdefault("state", {}).update(user_name=user, session_token=token if user else None)
-        refusal = self._refusal(scope, headers, user)
+        asking, refusal = None, None
+        try:
+            asking = await self._who(headers)
+            refusal = _refusal(scope, headers, asking)
+        except ConsentryError as error:  # who asks cannot be known
+            refusal = error
+        scope.setdefault("state", {})["asking"] = asking
         if scope["type"] == "websocket":
-            if refusal is not None:
-                await send({"type": "websocket.close", "code": 4401, "reason": type(refusal).__name__})
-                return
-            await self._app(scope, receive, send)
+            await self._websocket(scope, receive, send, asking, refusal)
             return
         guarded_send = _with_headers(scope, send)
         if refusal is None:
-            within_s = OPEN_BODY_WITHIN_S if user is None else BODY_WITHIN_S
+            within_s = OPEN_BODY_WITHIN_S if asking is None else BODY_WITHIN_S
             await self._app(scope, _timely(receive, within_s), guarded_send)
-            return
-        response: Response = problem_of(refusal, scope["path"])
-        if isinstance(refusal, Unauthorised):
-            response.headers["WWW-Authenticate"] = 'Session realm="consentry"'
-            if _is_navigation(scope, headers):
-                response = RedirectResponse("/login", status_code=303)
-        await response(scope, receive, guarded_send)
+        else:
+            await _answer(scope, headers, asking, refusal)(scope, receive, guarded_send)
 
-    def _refusal(self, scope: Scope, headers: Headers, user: str | None) -> ConsentryError | None:
-        method = scope.get("method", "GET")
-        if user is None and (scope["type"], method, scope["path"]) not in {("http", *one) for one in OPEN}:
-            return Unauthorised("this needs a session", "Sign in at /login or POST /api/v1/session")
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
-            return Forbidden("this request comes from the page of another site", "Use this server's own page")
-        if method not in _SAFE and origin is None and OWN_HEADER not in headers:
-            return Forbidden(
-                "a request that changes something must show that no other site made it",
-                "Send the header `X-Consentry: 1`",
-            )
-        if method not in _SAFE:
-            return _body_refusal(headers, MOST_BODY_BYTES if user is not None else MOST_OPEN_BODY_BYTES)
+    async def _who(self, headers: Headers) -> SignedIn | None:
+        token, bearer = session_token_of(headers), _bearer(headers)
+        if token is None and bearer is None:
+            return None
+        return await run_in_threadpool(self._services.holder, session_token=token, bearer=bearer)
+
+    async def _websocket(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        asking: SignedIn | None,
+        refusal: ConsentryError | None,
+    ) -> None:
+        """Let a websocket through for as long as its holder may; what it carries is not looked at."""
+        if refusal is not None or asking is None:
+            code = _CLOSED_TO_YOU if isinstance(refusal, Forbidden) else _CLOSED_TO_NOBODY
+            await send({"type": "websocket.close", "code": code, "reason": type(refusal).__name__})
+            return
+        watched = _Watched(self._services, asking, receive, send)
+        await self._app(scope, watched.receive, watched.send)
+
+
+class _Watched:
+    """A websocket that ends, within `SOCKET_CHECK_S` and a message, when its holder may not ask any more.
+
+    Pages say goodbye by themselves before; this holds for a page that does not.
+    """
+
+    def __init__(self, services: Services, asking: SignedIn, receive: Receive, send: Send) -> None:
+        self._services, self._asking, self._receive, self._send = services, asking, receive, send
+        self._checked_s = services.clock.monotonic_s()
+        self._over = False
+
+    async def receive(self) -> Message:
+        """The next message of the browser; that it has left, once its session is over."""
+        message = await self._receive()
+        if await self._is_over():
+            return {"type": "websocket.disconnect", "code": _CLOSED_TO_NOBODY}
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on, or nothing more once the session is over."""
+        if not await self._is_over():
+            await self._send(message)
+
+    async def _is_over(self) -> bool:
+        now_s = self._services.clock.monotonic_s()
+        if not self._over and now_s - self._checked_s >= SOCKET_CHECK_S:
+            self._checked_s = now_s
+            try:
+                still = await run_in_threadpool(self._services.still, self._asking)
+            except ConsentryError:
+                still = False
+            if not still and not self._over:
+                self._over = True
+                await self._send({"type": "websocket.close", "code": _CLOSED_TO_NOBODY})
+        return self._over
+
+
+def session_token_of(headers: Headers) -> str | None:
+    """The session token that a request bears."""
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
         return None
+    return morsel.value if morsel is not None else None
+
+
+def _bearer(headers: Headers) -> str | None:
+    """The token of a program that a request bears."""
+    value = headers.get("authorization", "")
+    return value[len(_BEARER) :].strip() if value.lower().startswith(_BEARER) else None
+
+
+def _refusal(scope: Scope, headers: Headers, asking: SignedIn | None) -> ConsentryError | None:
+    """Why the request must not go on; None if it may."""
+    method = WEBSOCKET if scope["type"] == "websocket" else scope["method"]
+    row = row_for(method, scope["path"])
+    is_open = row is not None and ACCESS[row] == OPEN
+    if asking is None and not is_open:
+        return Unauthorised("this needs a session", "Sign in at /login or POST /api/v1/session")
+    if asking is not None and (row is None or not asking.may_use(row)):
+        return _why_closed(scope, asking, row)
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        return Forbidden("this request comes from the page of another site", "Use this server's own page")
+    if method in _SAFE or method == WEBSOCKET:
+        return None
+    # a browser never sends a program's token by itself, so no other site can have made the request
+    if origin is None and OWN_HEADER not in headers and not (asking is not None and asking.is_program):
+        return Forbidden(
+            "a request that changes something must show that no other site made it",
+            "Send the header `X-Consentry: 1`",
+        )
+    return _body_refusal(headers, MOST_BODY_BYTES if asking is not None else MOST_OPEN_BODY_BYTES)
+
+
+def _why_closed(scope: Scope, asking: SignedIn, row: str | None) -> ConsentryError:
+    path = scope["path"]
+    if row is not None and asking.is_program and asking.user.role in ACCESS[row]:
+        return Forbidden("this token does not reach that far", "See docs/access.md for what tokens may do")
+    if row is not None:
+        return Forbidden(f"the role {asking.user.role} may not do this", "Ask an admin; see docs/access.md")
+    if methods_at(path):
+        allowed = ", ".join(sorted(methods_at(path) - {WEBSOCKET}))
+        return MethodNotAllowed(f"{path} takes {allowed}", "See docs/api.md for what this address takes")
+    return NotFound(f"there is nothing at {path}", "See docs/api.md for the addresses there are")
+
+
+def _answer(
+    scope: Scope, headers: Headers, asking: SignedIn | None, refusal: ConsentryError
+) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """What is answered instead of what was asked for."""
+    navigating = _is_navigation(scope, headers)
+    if navigating and isinstance(refusal, Unauthorised):
+        return RedirectResponse("/login", status_code=303)
+    if navigating and isinstance(refusal, Forbidden) and asking is not None and scope["path"] == "/":
+        return RedirectResponse(HOME[asking.user.role], status_code=303)
+    if navigating and isinstance(refusal, NotFound):
+        return message_page("Not found", "There is no such page.", status=404)
+    response: Response = problem_of(refusal, scope["path"])
+    if isinstance(refusal, Unauthorised):
+        response.headers["WWW-Authenticate"] = 'Session realm="consentry"'
+    if isinstance(refusal, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(methods_at(scope["path"]) - {WEBSOCKET}))
+    return response
 
 
 def _body_refusal(headers: Headers, most_bytes: int) -> ConsentryError | None:
@@ -133,15 +238,6 @@ def _timely(receive: Receive, within_s: float) -> Receive:
         return message
 
     return timely_receive
-
-
-def _cookie(headers: Headers) -> str | None:
-    """The session token a request bears."""
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return None
-    return morsel.value if morsel is not None else None
 
 
 def _is_navigation(scope: Scope, headers: Headers) -> bool:

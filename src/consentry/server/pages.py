@@ -1,55 +1,28 @@
-"""The sign-in page: plain HTML without a script, because nothing else is open before it."""
+"""Signing in and out by plain HTML without a script, because nothing else is open before it."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 import html
 import secrets
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from consentry.errors import ConsentryError, Forbidden, NotFound, UsageError
+from consentry.errors import CodeNeeded, ConsentryError, Forbidden, NotFound, UsageError
 from consentry.ledger.entry import Event
+from consentry.people.seal import Kind
+from consentry.server.access import HOME
 from consentry.server.api_session import address_of, close_session, open_session
 from consentry.server.services import Asking, Behind, Services
-from consentry.server.users import OWNER
+from consentry.server.small_page import said, small_page
+from consentry.server.tickets import opened_ticket, sealed_ticket
+from consentry.server.users import OWNER, User
 
 LONGEST_FIELD = 1024
-_STYLE = """
-:root { color-scheme: light dark; --back: #f5f6f8; --card: #fff; --ink: #17202b; --soft: #5b6776;
-  --line: #d9dee5; --main: #0b6b5d; --on-main: #fff; --bad: #a3262a; }
-@media (prefers-color-scheme: dark) { :root { --back: #11161c; --card: #1a212a; --ink: #e8edf3;
-  --soft: #9aa7b6; --line: #2f3945; --main: #4fc3ae; --on-main: #06231e; --bad: #ff9a94; } }
-* { box-sizing: border-box; }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem;
-  background: var(--back); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
-main { width: min(24rem, 100%); background: var(--card); border: 1px solid var(--line);
-  border-radius: 14px; padding: 2rem; }
-h1 { margin: 0 0 .25rem; font-size: 1.4rem; }
-p { margin: 0 0 1.25rem; color: var(--soft); }
-label { display: block; margin: 1rem 0 .35rem; font-weight: 600; }
-input { width: 100%; padding: .65rem .75rem; font: inherit; color: inherit; background: var(--back);
-  border: 1px solid var(--line); border-radius: 8px; }
-button { width: 100%; margin-top: 1.5rem; padding: .7rem; font: inherit; font-weight: 600; cursor: pointer;
-  color: var(--on-main); background: var(--main); border: 0; border-radius: 8px; }
-a { color: var(--main); }
-:focus-visible { outline: 3px solid var(--main); outline-offset: 2px; }
-.bad { color: var(--bad); font-weight: 600; }
-"""
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
-)
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title} · Consentry</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">{refresh}
-<link rel="icon" href="data:,"><style>{style}</style></head><body><main>{body}</main></body></html>"""
+_WHOSE = "second step"
 _FORM = """<h1>Consentry</h1><p>Sign in to see the cameras of this site.</p>{said}
 <form method="post" action="/login">
 <label for="name">Name</label>
@@ -57,6 +30,13 @@ _FORM = """<h1>Consentry</h1><p>Sign in to see the cameras of this site.</p>{sai
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required autofocus
  maxlength="1024">
+<button type="submit">Sign in</button></form>"""
+_CODE_FORM = """<h1>Consentry</h1><p>Your password is right. Now the code of your authenticator app.</p>
+{said}<form method="post" action="/login">
+<input type="hidden" name="ticket" value="{ticket}">
+<label for="code">Code</label>
+<input id="code" name="code" inputmode="numeric" autocomplete="one-time-code" required autofocus
+ maxlength="16">
 <button type="submit">Sign in</button></form>"""
 
 login_routes = APIRouter(include_in_schema=False)
@@ -79,19 +59,15 @@ class OneTimeLink:
 @login_routes.get("/login")
 def login_page() -> Response:
     """The form."""
-    return _page("Sign in", _FORM.format(said=""))
+    return _form()
 
 
 @login_routes.post("/login")
 async def login(request: Request, behind: Behind) -> Response:
-    """Sign in with what was typed, or show the form again with the reason."""
-    fields = parse_qs((await request.body()).decode(errors="replace"))
-    name, password = (fields.get(key, [""])[0][:LONGEST_FIELD] for key in ("name", "password"))
-    try:
-        return await run_in_threadpool(_sign_in, request, behind, name, password)
-    except ConsentryError as error:
-        said = f'<p class="bad" role="alert">{html.escape(str(error))}</p>'
-        return _page("Sign in", _FORM.format(said=said), status=error.http_status)
+    """Sign in with what was typed, ask for the code, or show the form again with the reason."""
+    fields = await form_fields(request)
+    step = _second_step if "ticket" in fields else _first_step
+    return await run_in_threadpool(step, request, behind, fields)
 
 
 @login_routes.get("/demo-login")
@@ -111,13 +87,8 @@ def demo_login(request: Request, behind: Behind, token: str = "") -> Response:
     if user is None:
         raise NotFound("there is no owner", "Sign in at /login")
     with behind.site.write() as session:
-        behind.site.log(
-            session, Event.SESSION_OPENED, actor=user.actor, payload={"with": "demo link", "user": OWNER}
-        )
-    # a page, not a redirect: after a redirect from elsewhere the browser would hold the strict cookie back
-    response = _page("Signed in", '<p>Signed in. <a href="/">Go on</a></p>', refresh=True)
-    open_session(behind, user, request, response)
-    return response
+        behind.site.log(session, Event.SESSION_OPENED, actor=user.actor, payload={"with": "demo link"})
+    return signed_in_page(behind, user, request)
 
 
 @login_routes.post("/logout")
@@ -128,25 +99,61 @@ def logout(asking: Asking, behind: Behind) -> Response:
     return response
 
 
-def message_page(title: str, text: str, *, status: int) -> HTMLResponse:
-    """A page that says one thing and leads back to the live page."""
-    body = f'<h1>{html.escape(title)}</h1><p>{html.escape(text)} <a href="/">Go to the live page</a></p>'
-    return _page(title, body, status=status)
+def signed_in_page(behind: Services, user: User, request: Request) -> Response:
+    """Open a session for someone who comes from elsewhere.
 
-
-def _sign_in(request: Request, behind: Services, name: str, password: str) -> Response:
-    if not name or not password:
-        raise UsageError("name and password are both needed", "Type them again")
-    user = behind.users.sign_in(name, password, address_of(request))
-    response = RedirectResponse("/", status_code=303)
+    A page that leads on, not a redirect: after a redirect from elsewhere the browser would hold the strict
+    cookie back.
+    """
+    home = HOME[user.role]
+    response = small_page("Signed in", f'<p>Signed in. <a href="{home}">Go on</a></p>', leads_to=home)
     open_session(behind, user, request, response)
     return response
 
 
-def _page(title: str, body: str, *, status: int = 200, refresh: bool = False) -> HTMLResponse:
-    again = '<meta http-equiv="refresh" content="0;url=/">' if refresh else ""
-    return HTMLResponse(
-        _PAGE.format(title=title, style=_STYLE, body=body, refresh=again),
-        status_code=status,
-        headers={"Content-Security-Policy": _POLICY},
-    )
+async def form_fields(request: Request) -> dict[str, str]:
+    """The first value of each field of a form that was sent, cut at `LONGEST_FIELD`."""
+    fields = parse_qs((await request.body()).decode(errors="replace"))
+    return {name: values[0][:LONGEST_FIELD] for name, values in fields.items()}
+
+
+def _first_step(request: Request, behind: Services, fields: dict[str, str]) -> Response:
+    name, password = fields.get("name", ""), fields.get("password", "")
+    try:
+        if not name or not password:
+            raise UsageError("name and password are both needed", "Type them again")
+        user = behind.users.sign_in(name, password, address_of(request))
+    except CodeNeeded:
+        known = behind.users.of(name)
+        ticket = {"user": known.id if known else ""}
+        return _code_form(sealed_ticket(behind.site, ticket, Kind.SIGN_IN_STEP, _WHOSE))
+    except ConsentryError as error:
+        return _form(said(str(error)), status=error.http_status)
+    return _home(behind, user, request)
+
+
+def _second_step(request: Request, behind: Services, fields: dict[str, str]) -> Response:
+    try:
+        ticket = opened_ticket(behind.site, fields["ticket"], Kind.SIGN_IN_STEP, _WHOSE)
+    except ConsentryError as error:
+        return _form(said(str(error)), status=error.http_status)
+    try:
+        user = behind.users.second_step(ticket["user"], fields.get("code", ""), address_of(request))
+    except ConsentryError as error:
+        return _code_form(fields["ticket"], said(str(error)), status=error.http_status)
+    return _home(behind, user, request)
+
+
+def _home(behind: Services, user: User, request: Request) -> Response:
+    response = RedirectResponse(HOME[user.role], status_code=303)
+    open_session(behind, user, request, response)
+    return response
+
+
+def _form(wrong: str = "", *, status: int = 200) -> Response:
+    return small_page("Sign in", _FORM.format(said=wrong), status=status)
+
+
+def _code_form(ticket: str, wrong: str = "", *, status: int = 200) -> Response:
+    body = _CODE_FORM.format(said=wrong, ticket=html.escape(ticket))
+    return small_page("Sign in", body, status=status)

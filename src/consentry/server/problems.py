@@ -50,6 +50,12 @@ class TooLarge(ConsentryError):
     http_status = 413
 
 
+class MethodNotAllowed(ConsentryError):
+    """An address that is there does not take this method."""
+
+    http_status = 405
+
+
 class LengthMissing(ConsentryError):
     """A request body comes without its length, so that it cannot be bounded."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from consentry.clock import Clock
@@ -15,8 +16,10 @@ from consentry.config import Settings
 from consentry.errors import Unauthorised
 from consentry.ledger.entry import Event
 from consentry.people.site import Site
+from consentry.server.access import ACCESS, OPEN, Access, for_programs, reach_of
 from consentry.server.hub import Hub
 from consentry.server.sessions import Sessions
+from consentry.server.tokens import token_behind
 from consentry.server.users import User, Users
 from consentry.types import Picture
 from consentry.vision.sample import FaceSample, PhotoAnalyser
@@ -86,6 +89,35 @@ class Views:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who is asking, and by which session or token.
+
+    Attributes:
+        user: Who, with the role they have now.
+        session_token: Of the session; for a program, an id of its token that opens nothing.
+        reach: For a program, the roles as far as which its token reaches; None for a person.
+    """
+
+    user: User
+    session_token: str = field(repr=False)
+    reach: Access | None = None
+
+    @property
+    def is_program(self) -> bool:
+        """Whether a token asks, and no person who has signed in."""
+        return self.reach is not None
+
+    def may_use(self, row: str) -> bool:
+        """Whether a row of `ACCESS` is open to them."""
+        roles = ACCESS[row]
+        if roles == OPEN:
+            return True
+        if self.user.role not in roles:
+            return False
+        return self.reach is None or (for_programs(row) and bool(self.reach & roles))
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """Everything behind the routes and pages of one hub."""
 
@@ -98,13 +130,38 @@ class Services:
     settings: Settings
     clock: Clock
 
+    def holder(self, *, session_token: str | None, bearer: str | None) -> SignedIn | None:
+        """Who holds this session, or this token of a program; the token counts if there are both.
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """Who is asking, and by which session."""
+        None if it is unknown or over, or its user is disabled or removed, or got another role or
+        password since the session was opened.
+        """
+        if bearer is not None:
+            token = token_behind(self.site, bearer)
+            user = self.users.active(token.user_id) if token else None
+            if token is None or user is None:
+                return None
+            return SignedIn(user, f"program {token.id}", reach_of(token.scopes))
+        held = self.sessions.holder(session_token)
+        if held is None or session_token is None:
+            return None
+        user_id, stamp = held
+        user = self.users.active(user_id)
+        if user is None or not hmac.compare_digest(user.stamp, stamp):
+            self.sessions.close(session_token)
+            return None
+        return SignedIn(user, session_token)
 
-    user: User
-    session_token: str = field(repr=False)
+    def still(self, asking: SignedIn) -> bool:
+        """Whether somebody who asked a while ago may still be answered: asked for pages and streams.
+
+        Everything that ends a session is seen here: signing out, its time, another role or password, being
+        disabled or removed. A program's stream ends when its user may not sign in any more.
+        """
+        user = self.users.active(asking.user.id)
+        if user is None or user.stamp != asking.user.stamp:
+            return False
+        return asking.is_program or self.sessions.is_open(asking.session_token)
 
 
 def services_of(request: HTTPConnection) -> Services:
@@ -114,23 +171,16 @@ def services_of(request: HTTPConnection) -> Services:
     return services
 
 
-def who_asks(services: Services, request: HTTPConnection) -> SignedIn:
+def signed_in(request: HTTPConnection) -> SignedIn:
     """Who is asking, as the guard found out.
 
     Raises:
-        Unauthorised: nobody is signed in, or the user is no more.
+        Unauthorised: nobody is signed in.
     """
-    state = request.scope.get("state", {})
-    name = state.get("user_name")
-    user = services.users.of(name) if name else None
-    if user is None:
+    asking = request.scope.get("state", {}).get("asking")
+    if not isinstance(asking, SignedIn):
         raise Unauthorised("this needs a session", "Sign in at /login or POST /api/v1/session")
-    return SignedIn(user, state["session_token"])
-
-
-def signed_in(request: Request) -> SignedIn:
-    """The same for a route. Raises as `who_asks` does."""
-    return who_asks(services_of(request), request)
+    return asking
 
 
 Asking = Annotated[SignedIn, Depends(signed_in)]

@@ -17,6 +17,8 @@ from tests.unit.people.kit import START_UNIX_S, FakeAnalyser, opened
 from consentry.clock import SimulatedClock
 from consentry.config import Settings
 from consentry.people.site import Site
+from consentry.server.access import Role
+from consentry.server.accounts import add_user
 from consentry.server.app import API_PATH, create_app
 from consentry.server.guard import COOKIE
 from consentry.server.hub import Hub
@@ -24,7 +26,7 @@ from consentry.server.pages import OneTimeLink
 from consentry.server.run import address_of, listening
 from consentry.server.services import Services, SharedAnalyser, Views
 from consentry.server.sessions import Sessions
-from consentry.server.users import Users
+from consentry.server.users import User, Users
 from consentry.vision.runtime import Runtime
 from consentry.vision.sample import PhotoAnalyser
 
@@ -66,11 +68,34 @@ class Running:
         """Somebody who has not signed in, with the header that shows that no other site sent them."""
         return httpx.Client(base_url=self.address, headers=OWN, timeout=20.0)
 
+    def session(self, user: User | None = None) -> str:
+        """The token of a new session of `user`, by default the owner, beside the (slow) password check."""
+        user = user or self.services.users.of("owner")
+        assert user is not None
+        return self.services.sessions.open(user)
+
+    @contextmanager
+    def signed_in(self, user: User | None = None) -> Iterator[httpx.Client]:
+        """`user`, by default the owner, with a session."""
+        with self.client() as client:
+            client.cookies.set(COOKIE, self.session(user), domain="127.0.0.1")
+            yield client
+
     @contextmanager
     def owner(self) -> Iterator[httpx.Client]:
-        """The owner, with a session that was opened beside the (slow) password check."""
-        with self.client() as client:
-            client.cookies.set(COOKIE, self.services.sessions.open("owner"), domain="127.0.0.1")
+        """The owner, with a session."""
+        with self.signed_in() as client:
+            yield client
+
+    def user(self, role: Role, name: str = "") -> User:
+        """A user with that role, made if there is none of that name, which is the role's by default."""
+        found = self.services.users.of(name or role)
+        return found or add_user(self.site, name or role, role, actor="test")[0]
+
+    @contextmanager
+    def as_role(self, role: Role) -> Iterator[httpx.Client]:
+        """Somebody with that role, with a session."""
+        with self.signed_in(self.user(role)) as client:
             yield client
 
     def sign_in(self, client: httpx.Client, password: str | None = None) -> httpx.Response:
@@ -121,7 +146,7 @@ def running(
             models_folder=folder / "models",
             builtin_video=folder / "none.mp4",
         )
-        users, sessions = Users(site, clock), Sessions(site.data_dir, clock)
+        users, sessions = Users(site, clock), Sessions(site.data_dir, clock, Settings().sign_in)
         password = users.ensure_owner()
         assert password is not None
         services = Services(

@@ -244,7 +244,7 @@ def test_the_stream_ends_with_the_session(own_server: Running) -> None:
         while JPEG not in received:
             received += next(parts)
         assert b"Content-Type: image/jpeg" in received
-        own_server.services.sessions.close_all("owner")
+        own_server.services.sessions.close_all(own_server.user("admin", "owner").id)
         hub.live.show(LivePicture("door", 1, 0.6, JPEG + b"2"))
         rest = b"".join(parts)  # ends, because the session has
     assert rest.count(b"Content-Type") <= 1

@@ -1,8 +1,13 @@
-"""Everything is closed unless it is in `OPEN`: API, pages, static files, websockets."""
+"""Everything is closed unless the table opens it: API, pages, static files, websockets."""
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
 
 import httpx
 import pytest
@@ -10,15 +15,21 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from nicegui import core
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 from tests.unit.server.kit import OWN, Running, running, served
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from consentry.config import Role
 from consentry.console.mount import mount_console
-from consentry.server.guard import COOKIE, OPEN
+from consentry.server.access import ACCESS, OPEN, WEBSOCKET, row_for
+from consentry.server.accounts import change_role, remove_user, set_disabled
+from consentry.server.guard import COOKIE, SOCKET_CHECK_S
 from consentry.server.problems import MEDIA_TYPE
+from consentry.server.services import Services
 
+ENDS_THE_SESSION = {"DELETE /api/v1/session", "POST /logout"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
@@ -26,64 +37,151 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server with its pages, which NiceGUI can only add to one application of a process."""
     with running(tmp_path_factory.mktemp("whole"), declared=True, prepare=mount_console) as it:
+        with it.client() as client:
+            client.get("/api/v1/health")  # answered once NiceGUI has added its last routes
         yield it
 
 
-def _paths(routes: list[BaseRoute], prefix: str = "") -> Iterator[tuple[str, frozenset[str]]]:
-    """Every address the routes answer, with made-up values for its parameters, and its methods."""
+@dataclass(frozen=True)
+class Walked:
+    """A route as the application has it: its template, and its methods."""
+
+    template: str
+    methods: frozenset[str]
+
+    @property
+    def path(self) -> str:
+        """An address it answers, with made-up values for its parameters."""
+        return re.sub(r"\{[^}]*\}", "x", self.template)
+
+
+def _walk(routes: list[BaseRoute], prefix: str = "") -> Iterator[Walked]:
+    """Every route there is, whoever added it."""
     for route in routes:
         if isinstance(route, Mount):
-            yield f"{prefix}{route.path}/anything", frozenset({"GET"})
-            yield from _paths(list(route.routes), prefix + route.path)
+            inner = list(route.routes)
+            if inner:
+                yield from _walk(inner, prefix + route.path)
+            else:  # an application that does not say what it answers: files, or a websocket
+                methods = {"GET"} if isinstance(route.app, StaticFiles) else {"GET", "POST", WEBSOCKET}
+                yield Walked(f"{prefix}{route.path}/{{path:path}}", frozenset(methods))
         elif isinstance(route, (Route, APIRoute)):
-            path = route.path
-            while "{" in path:
-                start, end = path.index("{"), path.index("}")
-                path = path[:start] + "x" + path[end + 1 :]
-            yield prefix + path, frozenset(route.methods or {"GET"})
+            yield Walked(prefix + route.path, frozenset(route.methods or {"GET"}))
         elif hasattr(route, "original_router"):
-            yield from _paths(list(route.original_router.routes), prefix)
+            yield from _walk(list(route.original_router.routes), prefix)
         else:
             raise AssertionError(f"a route of a kind this test does not know: {route!r}")
 
 
-def _all_paths(app: FastAPI) -> set[str]:
-    return {path for path, _methods in _paths(list(app.routes))}
+def _walked(app: FastAPI) -> list[Walked]:
+    return list(_walk(list(app.routes)))
 
 
 def test_the_walk_sees_api_pages_files_and_websocket(whole: Running) -> None:
-    paths = _all_paths(whole.app)
-    assert {"/", "/login", "/api/v1/people", "/api/v1/openapi.json", "/console/live.js"} <= paths
-    assert any(path.startswith("/_nicegui_ws") for path in paths)
-    assert any(path.startswith("/_nicegui/") for path in paths)
+    templates = {route.template for route in _walked(whole.app)}
+    assert {"/", "/login", "/api/v1/people", "/api/v1/openapi.json", "/console/live.js"} <= templates
+    assert "/_nicegui_ws/{path:path}" in templates
+    assert any(template.endswith("/static/{path:path}") for template in templates)
     assert core.app in [route.app for route in whole.app.routes if isinstance(route, Mount)]
 
 
-def test_every_route_is_closed_unless_listed(whole: Running) -> None:
-    with whole.client() as client:
-        for path in sorted(_all_paths(whole.app)):
-            for method in METHODS:
-                answer = client.request(method, path)
-                if (method, path) in OPEN:
-                    assert answer.status_code != 401, (method, path)
-                else:
-                    assert answer.status_code == 401, (method, path)
+def test_every_route_has_its_row_and_every_row_its_route(whole: Running) -> None:
+    used = set()
+    for route in _walked(whole.app):
+        for method in route.methods - {"HEAD"}:
+            row = row_for(method, route.path)
+            assert row is not None, (method, route.template)
+            used.add(row)
+            if not route.template.startswith(("/_nicegui", "/console/")):
+                assert row == f"{method} {route.template}", "another row decides about this route"
+    assert used == set(ACCESS)
 
 
-def test_what_is_open_exists(whole: Running) -> None:
+@pytest.mark.parametrize("role", [None, *get_args(Role)])
+def test_each_role_may_do_exactly_what_the_table_says(whole: Running, role: Role | None) -> None:
+    with whole.client() if role is None else whole.as_role(role) as client:
+        for route, method in itertools.product(_walked(whole.app), METHODS):
+            row = row_for(method, route.path)
+            allowed = ACCESS.get(row or "")
+            if role is not None and row in ENDS_THE_SESSION:
+                continue
+            answer = client.request(method, route.path)
+            if allowed == OPEN:
+                assert answer.status_code != 401, (method, route)
+            elif role is None:
+                assert answer.status_code == 401, (method, route)
+            elif allowed is None:
+                assert answer.status_code == 405, (method, route)
+                assert answer.headers["allow"], (method, route)
+            elif role not in allowed:
+                assert answer.status_code == 403, (method, route)
+                assert answer.headers["content-type"] == MEDIA_TYPE
+            else:
+                assert answer.status_code != 401, (method, route)
+                assert "the role" not in answer.text, (method, route)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nowhere",
+        "/api/v1",
+        "/api/v1/",
+        "/api/v1/people/",
+        "/api/v1//people",
+        "/api/v1/people%0a",
+        "/API/v1/me",
+    ],
+)
+def test_what_is_not_in_the_table_is_closed_to_everybody(whole: Running, path: str) -> None:
     with whole.client() as client:
-        for method, path in OPEN:
-            assert client.request(method, path).status_code in (200, 403, 400, 422), (method, path)
+        assert client.get(path).status_code == 401
+    with whole.owner() as owner:
+        answer = owner.get(path)
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:consentry:problem:not-found")
+
+
+def test_a_newline_never_makes_router_and_table_mean_different_routes() -> None:
+    for row in ACCESS:
+        method, template = row.split(" ", 1)
+        for control in "\n\r\t\x00\x7f":
+            assert row_for(method, re.sub(r"\{[^}]*\}", "x", template) + control) is None
+
+
+def test_a_route_without_a_row_is_closed_to_the_owner_too(tmp_path: Path) -> None:
+    def forgotten(app: FastAPI, _services: Services) -> None:
+        @app.get("/forgotten")
+        def answer() -> str:
+            return "secret"
+
+    with running(tmp_path, prepare=forgotten) as it, it.owner() as owner:
+        answer = owner.get("/forgotten")
+    assert (answer.status_code, "secret" in answer.text) == (404, False)
+
+
+def test_head_counts_as_get(whole: Running) -> None:
+    assert row_for("HEAD", "/api/v1/people") == "GET /api/v1/people"
+    with whole.as_role("viewer") as viewer:
+        assert viewer.head("/api/v1/people").status_code == 403
+
+
+def test_an_auditor_gets_a_page_without_pictures_and_names(own_server: Running) -> None:
+    with own_server.as_role("auditor") as auditor:
+        sent = auditor.get("/", headers={"Accept": "text/html"})
+        assert (sent.status_code, sent.headers["location"]) == (303, "/audit")
+        for path in ("/api/v1/people", "/api/v1/sightings", "/api/v1/cameras/door/live.jpg"):
+            assert auditor.get(path).status_code == 403
 
 
 def test_routes_of_the_api_ask_for_the_session_themselves_too(whole: Running) -> None:
     """Should somebody open the guard for an address by mistake, the route still refuses."""
     api = whole.api
     with served(api) as address, httpx.Client(base_url=address, headers=OWN) as client:
-        for path, methods in _paths(list(api.routes)):
-            for method in methods - {"HEAD"}:
-                if path != "/openapi.json" and (method, f"/api/v1{path}") not in OPEN:
-                    assert client.request(method, path).status_code == 401, (method, path)
+        for route in _walk(list(api.routes)):
+            for method in route.methods - {"HEAD"}:
+                row = row_for(method, f"/api/v1{route.path}")
+                if route.path != "/openapi.json" and row and ACCESS[row] != OPEN:
+                    assert client.request(method, route.path).status_code == 401, (method, route)
 
 
 def test_websocket_needs_a_session(whole: Running) -> None:
@@ -91,14 +189,37 @@ def test_websocket_needs_a_session(whole: Running) -> None:
     with pytest.raises(InvalidStatus) as refused, connect(address):
         pass
     assert refused.value.response.status_code == 403
-    token = whole.services.sessions.open("owner")
+    token = whole.session()
     with connect(address, additional_headers={"Cookie": f"{COOKIE}={token}"}) as open_socket:
         assert str(open_socket.recv()).startswith("0")  # engine.io's greeting
 
 
+@pytest.mark.parametrize("how", ["signed out", "disabled", "role", "removed"])
+def test_an_open_websocket_ends_with_its_session(whole: Running, how: str) -> None:
+    user = whole.user("viewer", f"viewer who was {how}")
+    token = whole.session(user)
+    address = whole.address.replace("http", "ws") + "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
+    with connect(address, additional_headers={"Cookie": f"{COOKIE}={token}"}) as socket:
+        assert str(socket.recv()).startswith("0")
+        if how == "signed out":
+            whole.services.sessions.close(token)
+        elif how == "disabled":
+            set_disabled(whole.site, user.id, True, actor="test")
+        elif how == "role":
+            change_role(whole.site, user.id, "auditor", actor="test")
+        else:
+            remove_user(whole.site, user.id, actor="test")
+        whole.clock.advance(SOCKET_CHECK_S)
+        socket.send("40")  # asks to join: whatever comes back, it is not let in
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=10)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4401
+
+
 def test_websocket_from_another_site_is_refused_in_spite_of_a_session(whole: Running) -> None:
     address = whole.address.replace("http", "ws") + "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
-    head = {"Cookie": f"{COOKIE}={whole.services.sessions.open('owner')}"}
+    head = {"Cookie": f"{COOKIE}={whole.session()}"}
     with (
         pytest.raises(InvalidStatus),
         connect(address, additional_headers=head, origin=Origin("http://evil.test")),
@@ -181,7 +302,7 @@ def test_errors_outside_the_api_are_problems_too_or_a_page_for_people(whole: Run
             ("GET", "/api/v2/people", 404),
             ("GET", "/_nicegui/nothing", 404),
             ("POST", "/", 405),
-            ("PUT", "/login", 404),
+            ("PUT", "/login", 405),
         ):
             answer = owner.request(method, path)
             assert (answer.status_code, answer.headers["content-type"]) == (status, MEDIA_TYPE), path

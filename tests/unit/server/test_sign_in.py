@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,15 @@ from tests.unit.people.kit import opened
 from tests.unit.server.kit import Running
 
 from consentry.clock import SimulatedClock
+from consentry.config import SignIn
 from consentry.errors import TooManyAttempts, Unauthorised
 from consentry.server.guard import COOKIE
-from consentry.server.sessions import SESSION_S, SESSIONS_FILE, Sessions
-from consentry.server.users import FAILURES_PER_ADDRESS, WINDOW_S, Lockout, Users
+from consentry.server.sessions import SESSIONS_FILE, Sessions
+from consentry.server.users import FAILURES_PER_ADDRESS, WINDOW_S, Lockout, User, Users
+
+LIMITS = SignIn()
+OWNER = User("0" * 16, "owner", "admin", stamp="a")
+GUEST = User("1" * 16, "guest", "viewer", stamp="b")
 
 
 def test_the_first_password_is_given_once_and_kept_as_argon2id_only(tmp_path: Path) -> None:
@@ -122,38 +128,90 @@ def test_without_a_demo_there_is_no_such_link(own_server: Running) -> None:
 
 def test_sessions_survive_a_restart_and_are_kept_as_hashes(tmp_path: Path) -> None:
     clock = SimulatedClock()
-    token = Sessions(tmp_path, clock).open("owner")
+    token = Sessions(tmp_path, clock, LIMITS).open(OWNER)
     file = tmp_path / SESSIONS_FILE
     assert token not in file.read_text()
     assert file.stat().st_mode & 0o077 == 0
-    again = Sessions(tmp_path, clock)
-    assert again.user(token) == "owner"
-    clock.advance(SESSION_S)
-    assert again.user(token) is None
+    again = Sessions(tmp_path, clock, LIMITS)
+    assert again.holder(token) == (OWNER.id, OWNER.stamp)
+
+
+def test_a_session_ends_when_idle_and_in_any_case_after_its_longest(tmp_path: Path) -> None:
+    clock = SimulatedClock()
+    sessions = Sessions(tmp_path, clock, LIMITS)
+    token = sessions.open(OWNER)
+    clock.advance(sessions.idle_s - 1)
+    assert sessions.holder(token)
+    clock.advance(sessions.idle_s - 1)
+    assert sessions.is_open(token)  # looking is no use of it
+    clock.advance(1)
+    assert not sessions.holder(token)
+    used = sessions.open(OWNER)
+    for _ in range(int(sessions.longest_s // sessions.idle_s) * 2 - 1):
+        clock.advance(sessions.idle_s / 2)
+        assert sessions.holder(used)
+    clock.advance(sessions.idle_s / 2)
+    assert not sessions.holder(used)
+
+
+def test_use_is_kept_over_a_restart_to_within_minutes(tmp_path: Path) -> None:
+    clock = SimulatedClock()
+    sessions = Sessions(tmp_path, clock, LIMITS)
+    token = sessions.open(OWNER)
+    clock.advance(sessions.idle_s - 1)
+    assert sessions.holder(token)
+    clock.advance(sessions.idle_s - 1)
+    assert Sessions(tmp_path, clock, LIMITS).holder(token)
 
 
 def test_ended_sessions_leave_the_file(tmp_path: Path) -> None:
     clock = SimulatedClock()
-    sessions = Sessions(tmp_path, clock)
-    sessions.open("owner")
-    clock.advance(SESSION_S)
-    sessions.open("owner")
+    sessions = Sessions(tmp_path, clock, LIMITS)
+    sessions.open(OWNER)
+    clock.advance(sessions.idle_s)
+    sessions.open(OWNER)
     assert len(json.loads((tmp_path / SESSIONS_FILE).read_text())) == 1
-    other = sessions.open("guest")
-    sessions.close_all("owner")
-    assert sessions.user(other) == "guest"
+    other = sessions.open(GUEST)
+    sessions.close_all(OWNER.id)
+    assert sessions.holder(other) == (GUEST.id, GUEST.stamp)
     assert len(json.loads((tmp_path / SESSIONS_FILE).read_text())) == 1
 
 
 @given(st.binary(max_size=200))
 def test_a_damaged_session_file_signs_everybody_out(content: bytes) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / SESSIONS_FILE).write_bytes(content)
-        sessions = Sessions(Path(folder), SimulatedClock())
-        assert sessions.user("x") is None
-        assert sessions.user(sessions.open("owner")) == "owner"
+        sessions = Sessions(Path(folder), SimulatedClock(), LIMITS)
+        assert sessions.holder("x") is None
+        assert sessions.holder(sessions.open(OWNER)) == (OWNER.id, OWNER.stamp)
+
+
+def test_signing_in_again_ends_the_session_the_browser_had(own_server: Running) -> None:
+    with own_server.owner() as browser:
+        before = browser.cookies[COOKIE]
+        browser.cookies.clear()
+        answer = browser.post(
+            "/api/v1/session",
+            json={"name": "owner", "password": own_server.password},
+            headers={"Cookie": f"{COOKIE}={before}"},
+        )
+        assert answer.status_code == 200
+        assert browser.cookies[COOKIE] != before
+        assert browser.get("/api/v1/me").status_code == 200
+    assert not own_server.services.sessions.is_open(before)
+
+
+def test_own_sessions_are_listed_and_ended(own_server: Running) -> None:
+    with own_server.owner() as one, own_server.owner() as other, own_server.as_role("viewer") as viewer:
+        listed = one.get("/api/v1/me/sessions").json()
+        assert [item["is_this"] for item in listed].count(True) == 1
+        foreign = next(item["id"] for item in listed if not item["is_this"])
+        assert viewer.delete(f"/api/v1/me/sessions/{foreign}").status_code == 404
+        assert one.delete(f"/api/v1/me/sessions/{foreign}").status_code == 204
+        assert other.get("/api/v1/me").status_code == 401
+        assert one.delete(f"/api/v1/me/sessions/{foreign}").status_code == 404
+        token = one.cookies[COOKIE]
+        assert token not in json.dumps(listed)
 
 
 @given(
