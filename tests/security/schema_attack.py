@@ -30,7 +30,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from tests.unit.server.kit import OWN
 
-from consentry.server.access import ACCESS, OPEN, Role
+from consentry.server.access import ACCESS, OPEN, Role, for_programs
 from consentry.server.app import API_PATH
 
 CHECKED = [
@@ -52,16 +52,21 @@ class Visitor:
         name: For the report.
         role: What they are; None: nobody has signed in.
         shows: Gives the headers that prove it, anew for each request, because one of them signs out.
+        is_program: Whether it is a token's holder.
     """
 
     name: str
     role: Role | None
     shows: Callable[[], Mapping[str, str]]
+    is_program: bool = False
 
     def may(self, operation: str) -> bool:
         """Whether the table of access lets them use `METHOD path`."""
-        roles = ACCESS.get(operation, frozenset())
-        return (roles == OPEN and operation in ACCESS) or self.role in roles
+        if operation not in ACCESS:
+            return False
+        if ACCESS[operation] == OPEN:
+            return True
+        return self.role in ACCESS[operation] and (not self.is_program or for_programs(operation))
 
 
 @dataclass
