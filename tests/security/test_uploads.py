@@ -1,4 +1,4 @@
-"""Photos that attack whoever decodes them are refused at once, for bounded memory; nothing is half written."""
+"""Photos that attack whoever decodes them: refused at once, memory bounded, nothing half done."""
 
 from __future__ import annotations
 

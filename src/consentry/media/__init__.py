@@ -4,7 +4,7 @@
 picture; `VideoWriter` takes frames.
 """
 
-from consentry.media.opening import open_source, probe
+from consentry.media.opening import check_source, open_source, probe
 from consentry.media.photo import read_photo
 from consentry.media.photo_out import encode_jpeg, write_photo
 from consentry.media.source import FRAME_DROPS, Source, SourceInfo, SourceKind
@@ -16,6 +16,7 @@ __all__ = [
     "SourceInfo",
     "SourceKind",
     "VideoWriter",
+    "check_source",
     "encode_jpeg",
     "open_source",
     "probe",
