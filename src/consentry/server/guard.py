@@ -34,6 +34,7 @@ SOCKET_CHECK_S = 5.0
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _STATIC = "/_nicegui/"
+_SOCKET = "/_nicegui_ws/socket.io/"
 _BEARER = "bearer "
 _CLOSED_TO_NOBODY, _CLOSED_TO_YOU = 4401, 4403
 _PAGE_POLICY = (
@@ -162,6 +163,8 @@ def _refusal(scope: Scope, headers: Headers, asking: SignedIn | None) -> Consent
         return Unauthorised("this needs a session", "Sign in at /login or POST /api/v1/session")
     if asking is not None and (row is None or not asking.may_use(row)):
         return _why_closed(scope, asking, row)
+    if method == WEBSOCKET and scope["path"] != _SOCKET:
+        return NotFound("there is no such websocket")  # what serves the others breaks
     origin = headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != headers.get("host"):
         return Forbidden("this request comes from the page of another site", "Use this server's own page")
