@@ -88,8 +88,9 @@ SPELLINGS = """
 /login/../api/v1/people /login/..;/api/v1/people /login;/api/v1/people /login%00/api/v1/people
 /api/v1/people%00 /api/v1/people%0a /api/v1/health%0a /login%0d%0a /API/v1/people /api/V1/people
 /api/v1/People /Login/../ /api/v1/people;x=/api/v1/health /api/v1/people?/api/v1/health /api/v1/people#/login
-/api/v1/people%23/login /_nicegui/..%2fapi%2fv1%2fpeople /_nicegui/%2e%2e/api/v1/people /_nicegui/../../etc/passwd
-/_nicegui/..%2f..%2f..%2fetc%2fpasswd /_nicegui/3.18.0/static/..%2f..%2f..%2f..%2fetc%2fpasswd
+/api/v1/people%23/login /_nicegui/..%2fapi%2fv1%2fpeople /_nicegui/%2e%2e/api/v1/people
+/_nicegui/../../etc/passwd /_nicegui/..%2f..%2f..%2fetc%2fpasswd
+/_nicegui/3.18.0/static/..%2f..%2f..%2f..%2fetc%2fpasswd
 /console/..%2f..%2fapp.py /console/../server/guard.py /console/%2e%2e%2fmount.py /console/..\\mount.py
 /api/v1/session/../people /api/v1/session%2f..%2fpeople /demo-login/../api/v1/people /favicon.ico/../people
 /%61pi/v1/people /api/v1/%2e/people /api%2fv1%2fpeople /api/v1/people/%2e%2e/people /api/v1/peоple

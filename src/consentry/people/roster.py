@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -67,8 +67,8 @@ class Reference:
     """
 
     person_id: str
-    name: str
-    template: Floats
+    name: str = field(repr=False)
+    template: Floats = field(repr=False)
     purpose: str
     consents: tuple[ConsentRecord, ...]
 
