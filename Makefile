@@ -40,7 +40,7 @@ setup: $(VENV)/.run  ## make .venv with what the product needs
 models: $(VENV)/.run
 	$(BIN)/consentry models pull
 
-# Chromium and GStreamer's RTSP server, for tests against real ones; without root those tests skip and say so.
+# Chromium, GStreamer's RTSP server and iproute2, for tests with real ones; without root those skip and say so.
 system:
 	@tools/system.sh
 

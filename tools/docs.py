@@ -1,9 +1,10 @@
 """Fail when the documentation and the code disagree.
 
 `docs/reference.md` is written from the code (`tools/docs.py --write`): settings, commands with their
-options, errors; so is the table of routes and roles in `docs/access.md`. The other pages are checked:
+options, errors; so is the table of routes and roles in `docs/access.md`. `docs/licences.md` is written from
+the pinned requirements, the installed packages' metadata and the catalogue. The other pages are checked:
 every route is in docs/api.md, every relative link leads somewhere, every decision record has its parts,
-and the versions agree.
+the versions agree, and every licence fits.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from pydantic import BaseModel
 
 import consentry
 from consentry import errors
+from consentry.cli.components import ACCEPTED, NATIVE, licence_of, misfits
 from consentry.cli.root import app
 from consentry.config import Role, Settings
+from consentry.models.catalogue import Catalogue
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference.md"
+LICENCES = ROOT / "docs" / "licences.md"
 ACCESS_PAGE = ROOT / "docs" / "access.md"
 TABLE_START, TABLE_END = "<!-- written by tools/docs.py -->\n", "<!-- until here -->"
 DECISION_PARTS = ("Status:", "**Goal", "**Decision", "**Alternatives")
@@ -115,6 +119,59 @@ def stale_reference() -> Iterator[str]:
         yield "docs/reference.md is out of date: run tools/docs.py --write"
 
 
+def pinned() -> dict[str, str]:
+    """Name and version of every package in requirements/run.txt."""
+    text = (ROOT / "requirements" / "run.txt").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([a-z0-9-]+)==([^ ;\\]+)", text, re.MULTILINE))
+
+
+def licences() -> str:
+    """The whole of docs/licences.md."""
+    packages = []
+    for name, version in pinned().items():
+        inside = "; ".join(f"{library}: {licence}" for library, licence in NATIVE.get(name, {}).items())
+        packages.append(f"| {name} | {version} | {licence_of(name)} | {inside} |")
+    parts = [
+        "# Third-party licences",
+        "",
+        "Status: current. Written by `tools/docs.py --write` from `requirements/run.txt`, the packages'"
+        " metadata and the catalogue; do not edit. `consentry licences` lists what is installed on a machine,"
+        " `consentry sbom` the same as CycloneDX. Licences are SPDX expressions.",
+        "",
+        "Consentry itself is under [Apache-2.0](../LICENSE). It ships none of what is listed here: packages"
+        " are fetched by pip from the index of your choice, models by `consentry models pull`. `make check`"
+        " fails when a licence is not on the list in `cli/components.py`.",
+        "",
+        "## Accepted in spite of their licence",
+        "",
+        *(f"- **{library}**, in `{name}`. {why}" for (name, library), why in ACCEPTED.items()),
+        "",
+        "## Packages",
+        "",
+        "| package | version | licence | inside its wheel, under another one |",
+        "| --- | --- | --- | --- |",
+        *packages,
+        "",
+        "## Models and pictures",
+        "",
+        "| name | pack | licence | note |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| {entry.name} | {entry.pack} | {entry.licence} | {entry.licence_note} |"
+            for entry in Catalogue.load().models
+        ),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def stale_licences() -> Iterator[str]:
+    """Whether docs/licences.md is what would be written, and no licence keeps the work from being used."""
+    if not LICENCES.exists() or LICENCES.read_text(encoding="utf-8") != licences():
+        yield "docs/licences.md is out of date: run tools/docs.py --write"
+    for line in misfits({name: licence_of(name) for name in pinned()}, Catalogue.load().models):
+        yield f"does not fit Apache-2.0: {line}"
+
+
 def access_table() -> Iterator[str]:
     """Every route with the roles that may use it, and whether a program's token can."""
     from consentry.server.access import ACCESS, OPEN, for_programs
@@ -174,12 +231,14 @@ def unnamed_version() -> Iterator[str]:
 
 
 def main() -> int:
-    """Check, or with --write renew docs/reference.md and the table of docs/access.md first."""
+    """Check, or with --write renew the written pages and the table of docs/access.md first."""
     if "--write" in sys.argv:
         REFERENCE.write_text(reference(), encoding="utf-8")
+        LICENCES.write_text(licences(), encoding="utf-8")
         ACCESS_PAGE.write_text(access_page(), encoding="utf-8")
     checks = (
         stale_reference,
+        stale_licences,
         stale_access_page,
         undocumented_routes,
         broken_links,

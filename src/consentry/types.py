@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -36,7 +36,7 @@ class Frame:
     camera: str
     sequence: int
     time_s: float
-    bgr: Picture
+    bgr: Picture = field(repr=False)
 
     @property
     def frame_wh(self) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from consentry.cli.options import DataDir, JsonOut, data_dir, print_json
 from consentry.clock import SystemClock
 from consentry.config import load_settings
 from consentry.errors import UsageError
-from consentry.media import NETWORK_SCHEMES, check_address, probe
+from consentry.media import probe
 from consentry.people.cameras import (
     Camera,
     CameraReview,
@@ -54,8 +54,6 @@ def add_command(
     json_out: JsonOut = False,
 ) -> None:
     """Add a camera to the inventory."""
-    if url.partition(":")[0].lower() in NETWORK_SCHEMES:
-        check_address(url)
     with Site.open(data_dir(data), clock=SystemClock(), create=True) as site:
         duty = duty_of(site, purpose=purpose, owner=owner, review_due_on=_date(review_due))
         camera = add_camera(site, name=name, url=url, duty=duty, zone=zone, actor=cli_actor())

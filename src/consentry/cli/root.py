@@ -25,6 +25,7 @@ from consentry.cli import (
     notice,
     person,
     request,
+    sbom,
     serve,
     user,
 )
@@ -79,6 +80,8 @@ app.add_typer(request.app, name="request")
 app.command("redact")(redact_command.redact)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(bench.app, name="bench")
+app.command("sbom")(sbom.sbom)
+app.command("licences")(sbom.licences)
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ or less, see docs/calibration.md.
 class Sample:
     """One crop's template (D,), its quality in [0, 1] and its time on the stream's clock."""
 
-    template: Floats
+    template: Floats = field(repr=False)
     quality: float
     time_s: float
 

@@ -4,7 +4,7 @@
 picture; `VideoWriter` takes frames.
 """
 
-from consentry.media.opening import NETWORK_SCHEMES, check_address, open_source, probe
+from consentry.media.opening import check_address, check_source, open_source, probe
 from consentry.media.photo import read_photo
 from consentry.media.photo_out import encode_jpeg, write_photo
 from consentry.media.source import FRAME_DROPS, Source, SourceInfo, SourceKind
@@ -12,12 +12,12 @@ from consentry.media.writer import VideoWriter
 
 __all__ = [
     "FRAME_DROPS",
-    "NETWORK_SCHEMES",
     "Source",
     "SourceInfo",
     "SourceKind",
     "VideoWriter",
     "check_address",
+    "check_source",
     "encode_jpeg",
     "open_source",
     "probe",

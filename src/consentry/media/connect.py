@@ -79,11 +79,15 @@ def rtsp_address(url: str, name: str, settings: Media) -> Address:
 
 
 def http_address(url: str, name: str, settings: Media) -> Address:
-    """MJPEG or a plain video over HTTP, directly: a proxy would be given the camera's password."""
+    """MJPEG or a plain video over HTTP, directly: a proxy would be given the camera's password.
+
+    Redirects are not followed: a camera could send this machine anywhere.
+    """
     options = {
         "protocol_whitelist": "http,https,tcp,tls",
         "format_whitelist": CONTAINERS,
         "http_proxy": "",
+        "max_redirects": "0",
         "timeout": _socket_timeout_us(settings),
     }
     return Address("file", name, url, options=options)

@@ -24,9 +24,10 @@ from consentry.media.source import Source, SourceInfo
 from consentry.media.stills import StillSource, photos_in
 from consentry.types import redact_url
 
-NETWORK_SCHEMES = frozenset({"rtsp", "rtsps", "http", "https"})
 RAW_MJPEG_SUFFIXES = frozenset({".mjpeg", ".mjpg"})
-_PLAIN = re.compile(r"[^@\s\0]+@?[^@\s\0]+")
+_RTSP, _HTTP = frozenset({"rtsp", "rtsps"}), frozenset({"http", "https"})
+NETWORK_SCHEMES = _RTSP | _HTTP
+_PLAIN = re.compile(r"[^@\s\0\\]+@?[^@\s\0\\]+")
 
 
 def open_source(url: str, *, camera: str, settings: Media, clock: Clock) -> Source:
@@ -52,20 +53,34 @@ def open_source(url: str, *, camera: str, settings: Media, clock: Clock) -> Sour
         BadMedia: what came is no video or photo this program can decode.
         MediaError: the file may not be read.
     """
-    scheme = url.partition(":")[0].lower()
-    if scheme in ("rtsp", "rtsps"):
-        address = rtsp_address(url, _network_name(url), settings)
-    elif scheme in ("http", "https"):
-        address = http_address(url, _network_name(url), settings)
+    check_source(url)
+    scheme = _scheme(url)
+    if scheme in _RTSP:
+        address = rtsp_address(url, redact_url(url), settings)
+    elif scheme in _HTTP:
+        address = http_address(url, redact_url(url), settings)
     elif scheme == "webcam":
         address = _webcam(url)
+    else:
+        return _open_path(url, camera=camera, settings=settings, clock=clock)
+    return open_stream(address, camera=camera, settings=settings, clock=clock)
+
+
+def check_source(url: str) -> None:
+    """Whether `url` is of a form that `open_source` takes, without opening anything.
+
+    Raises:
+        UsageError: it is not.
+    """
+    scheme = _scheme(url)
+    if scheme in NETWORK_SCHEMES:
+        _check_network(url)
+    elif scheme == "webcam":
+        _webcam_number(url)
     elif "://" in url and scheme != "file":
         raise UsageError(
             f"{scheme}:// cannot be opened", "Give a file, a folder, rtsp://, http:// or webcam:0"
         )
-    else:
-        return _open_path(url, camera=camera, settings=settings, clock=clock)
-    return open_stream(address, camera=camera, settings=settings, clock=clock)
 
 
 def probe(url: str, *, settings: Media, clock: Clock) -> SourceInfo:
@@ -80,16 +95,19 @@ def check_address(url: str) -> None:
     Raises:
         UsageError: `url` is of another form. The message does not repeat it.
     """
-    if url.partition(":")[0].lower() in NETWORK_SCHEMES:
-        _network_name(url)
-    elif re.fullmatch(r"webcam:[0-9]{1,3}", url) is None:
+    if _scheme(url) not in {*NETWORK_SCHEMES, "webcam"}:
         raise UsageError(
             "that is no address of a camera", "Give rtsp://, rtsps://, http:// or https://, or webcam:0"
         )
+    check_source(url)
 
 
-def _network_name(url: str) -> str:
-    """`url` without credentials.
+def _scheme(url: str) -> str:
+    return url.partition(":")[0].lower()
+
+
+def _check_network(url: str) -> None:
+    """Whether it is plain what in `url` are credentials.
 
     A password with an unencoded `@`, `/` or space in it would be taken for another part of the URL, and
     shown. So such a URL is refused, in words that do not repeat it.
@@ -104,14 +122,17 @@ def _network_name(url: str) -> str:
             "that is no valid URL",
             "Check host and port; in the password write @ as %40, / as %2F, # as %23, a space as %20",
         )
-    return redact_url(url)
+
+
+def _webcam_number(url: str) -> int:
+    number = url.partition(":")[2]
+    if not (number.isascii() and number.isdigit() and len(number) < 4):
+        raise UsageError(f"{url} names no webcam", "Write webcam:0 for the first one")
+    return int(number)
 
 
 def _webcam(url: str) -> Address:
-    number = url.partition(":")[2]
-    if not (number.isascii() and number.isdigit()):
-        raise UsageError(f"{url} names no webcam", "Write webcam:0 for the first one")
-    device = Path(f"/dev/video{int(number)}")
+    device = Path(f"/dev/video{_webcam_number(url)}")
     if not device.exists():
         raise SourceNotFound(f"{url} is not there: no {device}", "Plug it in, or try another number")
     return webcam_address(device, url)

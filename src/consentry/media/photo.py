@@ -17,6 +17,9 @@ from consentry.types import Picture
 
 LARGEST_BYTES_A_PIXEL = 8
 HEADER_ALLOWANCE_BYTES = 1_000_000
+MOST_SCANS = 100
+_EDGE_PX = 64
+_START_OF_SCAN = b"\xff\xda"
 
 cv2_logging.setLogLevel(cv2_logging.LOG_LEVEL_SILENT)
 
@@ -81,6 +84,8 @@ def _decoded(data: bytes, name: str, max_pixels: int) -> Picture:
             f"{name} has {width}×{height} pixels, the most is {max_pixels} pixels",
             "Make it smaller, or raise media.max_pixels",
         )
+    if header.format == "jpeg" and data.count(_START_OF_SCAN) > MOST_SCANS:
+        raise BadMedia(f"{name} has more than {MOST_SCANS} scans", "Save it again with another program")
     if width * height == 0 or not _is_whole(data, header):
         raise _damaged(name)
     try:
@@ -97,14 +102,18 @@ def _is_whole(data: bytes, header: PhotoHeader) -> bool:
     if header.format == "png":
         return png_is_whole(data)
     if header.format == "jpeg":
-        return _jpeg_is_whole(data)
+        return _jpeg_is_whole(data, header.frame_wh)
     return True
 
 
-def _jpeg_is_whole(data: bytes) -> bool:
-    """Whether FFmpeg's decoder, told to stop at the first error, gets to the end."""
+def _jpeg_is_whole(data: bytes, frame_wh: tuple[int, int]) -> bool:
+    """Whether FFmpeg's decoder, told to stop at the first error, gets to the end.
+
+    It may need no more pixels than the first header says, and what it adds at the edges.
+    """
+    width, height = frame_wh
     decoder = CodecContext.create("mjpeg", "r")
-    decoder.options = {"err_detect": "explode"}
+    decoder.options = {"err_detect": "explode", "max_pixels": str((width + _EDGE_PX) * (height + _EDGE_PX))}
     decoder.thread_count = 1
     try:
         pictures = decoder.decode(Packet(data))

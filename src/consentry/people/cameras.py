@@ -10,6 +10,7 @@ from sqlalchemy import delete, select
 
 from consentry.errors import NotFound, UsageError
 from consentry.ledger.entry import Event, Payload
+from consentry.media import check_source
 from consentry.people.declaration import MAX_REVIEW_PERIOD, current_declaration
 from consentry.people.seal import Kind
 from consentry.people.site import Site
@@ -84,14 +85,15 @@ def add_camera(
         zone: Named place it stands in.
 
     Raises:
-        UsageError: the name is malformed or taken, purpose or owner is empty, or the review is not due
-            within the next three years.
+        UsageError: the name is malformed or taken, `url` is of no form that can be opened, purpose or owner
+            is empty, or the review is not due within the next three years.
     """
     if _NAME.fullmatch(name) is None:
         raise UsageError(
             f"“{redact_url(name)}” cannot name a camera",
             "Use up to 64 letters, digits, spaces, `_`, `-` or `.`",
         )
+    check_source(url)
     _check_duty(site, duty)
     camera = Camera(
         name=name,

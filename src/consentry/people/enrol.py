@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from sqlalchemy import select
@@ -62,8 +62,8 @@ class Photo:
     """
 
     label: str
-    original: bytes
-    bgr: Picture
+    original: bytes = field(repr=False)
+    bgr: Picture = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class Reference:
     """
 
     person_id: str
-    name: str
+    name: str = field(repr=False)
     template: Floats = field(repr=False)
     purpose: str
     consents: tuple[ConsentRecord, ...]

@@ -6,7 +6,6 @@ Only redacted pictures leave: the JPEG is made here, from what the redactor let 
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 import threading
@@ -31,6 +30,7 @@ from consentry.people.consent import Place
 from consentry.people.sightings import Sighting as StoredSighting
 from consentry.pipeline.builtin import BUILTIN_URL, LoopedFile
 from consentry.pipeline.camera import CameraPipeline
+from consentry.pipeline.logs import quiet_crashes
 from consentry.pipeline.messages import (
     CameraAddress,
     CameraState,
@@ -72,7 +72,7 @@ def configure_logging() -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    quiet_crashes()
 
 
 class Outbox:

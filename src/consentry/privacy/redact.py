@@ -45,7 +45,7 @@ class Redacted:
     camera: str
     sequence: int
     time_s: float
-    bgr: Picture
+    bgr: Picture = field(repr=False)
     covers: int
     shown: tuple[int, ...]
     whole: bool

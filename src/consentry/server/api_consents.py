@@ -16,9 +16,9 @@ from consentry.people.consents import add_consent, record_refusal, withdraw_cons
 from consentry.people.enrol import add_photos
 from consentry.people.receipts import Terms, receipts_of
 from consentry.people.roster import show_person
-from consentry.server.api_people import FORM, PhotoOut, Withdrawn, withdrawn
+from consentry.server.api_people import PhotoOut, Withdrawn, withdrawn
 from consentry.server.services import Asking, Behind, Services, SignedIn
-from consentry.server.uploads import photos, with_form
+from consentry.server.uploads import MOST_PHOTOS, form_of, photos, with_form
 
 _RECORD = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
 
@@ -81,7 +81,7 @@ def withdraw_consent_of(person_id: str, consent_id: str, asking: Asking, behind:
     )
 
 
-@routes.post("/people/{person_id}/photos", status_code=201, openapi_extra=FORM)
+@routes.post("/people/{person_id}/photos", status_code=201, openapi_extra=form_of(photos=(1, MOST_PHOTOS)))
 async def add_photos_of(person_id: str, request: Request, asking: Asking, behind: Behind) -> PhotosAdded:
     """Give someone more photos, or the first that can be used. Form field: `photo`, once or more."""
     return await with_form(request, lambda form: _add_photos(person_id, form, asking, behind))

@@ -24,11 +24,10 @@ from consentry.people.receipts import Terms, issue_erasure_receipt
 from consentry.people.roster import Person, gallery_snapshot, list_people, show_person
 from consentry.pipeline.roster import ANYWHERE, Roster
 from consentry.server.services import Asking, Behind, Services, SignedIn
-from consentry.server.uploads import photos, text_field, with_form
+from consentry.server.uploads import MOST_PHOTOS, form_of, photos, text_field, with_form
 from consentry.types import Outcome
 
 _MS_PER_S = 1000
-FORM = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {"type": "object"}}}}}
 
 routes = APIRouter(tags=["people"])
 
@@ -128,7 +127,7 @@ def people(asking: Asking, behind: Behind) -> list[PersonOut]:
     return [_person(person, behind) for person in list_people(behind.site)]
 
 
-@routes.post("/people", status_code=201, openapi_extra=FORM)
+@routes.post("/people", status_code=201, openapi_extra=form_of("name", "consent", photos=(1, MOST_PHOTOS)))
 async def enrol_person(request: Request, asking: Asking, behind: Behind) -> Enrolled:
     """Enrol someone. Form fields: `name`; `consent`, the JSON of docs/consent.md; `photo`, once or more.
 
@@ -164,7 +163,7 @@ def withdrawn(report: ErasureReport, receipt: bytes) -> Withdrawn:
     )
 
 
-@routes.post("/verify", openapi_extra=FORM)
+@routes.post("/verify", openapi_extra=form_of(photos=(2, 2)))
 async def verify_photos(request: Request, asking: Asking, behind: Behind) -> Compared:
     """Compare two photos, 1:1. Form field: `photo`, twice. Needs no declaration.
 
@@ -173,7 +172,7 @@ async def verify_photos(request: Request, asking: Asking, behind: Behind) -> Com
     return await with_form(request, lambda form: _verify(form, asking, behind))
 
 
-@routes.post("/identify", openapi_extra=FORM)
+@routes.post("/identify", openapi_extra=form_of(photos=(1, 1)))
 async def identify_photo(
     request: Request, asking: Asking, behind: Behind, purpose: str | None = None
 ) -> Searched:

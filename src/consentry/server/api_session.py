@@ -19,7 +19,7 @@ open_routes = APIRouter(tags=["session"])
 closed_routes = APIRouter(tags=["session"])
 
 _STRICT = ConfigDict(extra="forbid")
-Password = Annotated[str, Field(min_length=1, max_length=1024)]
+Password = Annotated[str, Field(min_length=1, max_length=1024, repr=False)]
 
 
 class Credentials(BaseModel):
@@ -29,7 +29,7 @@ class Credentials(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     password: Password
-    code: Annotated[str, Field(max_length=16)] = ""
+    code: Annotated[str, Field(max_length=16, repr=False)] = ""
 
 
 class NewPassword(BaseModel):

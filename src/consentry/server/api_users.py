@@ -49,7 +49,7 @@ class UserOut(BaseModel):
     is_disabled: bool
     has_totp: bool
     oidc_issuer: str | None
-    password: str | None = None
+    password: str | None = Field(None, repr=False)
 
 
 @routes.get("/users")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import Depends, FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 import consentry
 from consentry.server import (
@@ -25,11 +26,12 @@ from consentry.server.guard import Guard
 from consentry.server.my_routes import my_routes
 from consentry.server.my_session import MySessions
 from consentry.server.pages import OneTimeLink, login_routes
-from consentry.server.problems import handle_problems
+from consentry.server.problems import PROBLEMS, handle_problems
 from consentry.server.services import Services, signed_in
 from consentry.server.setup_page import setup_routes
 
 API_PATH = "/api/v1"
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 def api_paths() -> list[str]:
@@ -46,7 +48,7 @@ def create_app(services: Services, *, demo_link: OneTimeLink | None = None) -> F
     """
     api = _api()
     api.state.services = services
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=_NO_TELEMETRY)
     app.state.services = services
     app.state.demo_link = demo_link
     handle_problems(app)
@@ -70,6 +72,8 @@ def _api() -> FastAPI:
         openapi_url="/openapi.json",
         docs_url=None,  # the usual pages load scripts from other hosts
         redoc_url=None,
+        telemetry=_NO_TELEMETRY,
+        responses=PROBLEMS,
     )
     handle_problems(api)
     api.include_router(api_session.open_routes)

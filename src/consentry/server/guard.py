@@ -8,6 +8,7 @@ every response gets the security headers.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
@@ -30,7 +31,7 @@ from consentry.server.access import (
 )
 from consentry.server.my_page import show_refusal
 from consentry.server.my_session import MY_PATH, MY_PHOTOS, MySessions, my_token
-from consentry.server.problems import LengthMissing, MethodNotAllowed, TooLarge, problem_of
+from consentry.server.problems import LengthMissing, MethodNotAllowed, TooLarge, TooSlow, problem_of
 from consentry.server.services import Services, SignedIn
 from consentry.server.small_page import message_page
 
@@ -38,10 +39,13 @@ COOKIE = "consentry_session"
 OWN_HEADER = "x-consentry"
 MOST_BODY_BYTES = 48 * 1024 * 1024
 MOST_OPEN_BODY_BYTES = 16 * 1024
+BODY_WITHIN_S = 60.0
+OPEN_BODY_WITHIN_S = 10.0
 SOCKET_CHECK_S = 5.0
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _STATIC = "/_nicegui/"
+_SOCKET = "/_nicegui_ws/socket.io/"
 _BEARER = "bearer "
 _CLOSED_TO_NOBODY, _CLOSED_TO_YOU = 4401, 4403
 _PAGE_POLICY = (
@@ -86,7 +90,8 @@ class Guard:
             return
         guarded_send = _with_headers(scope, send)
         if refusal is None:
-            await self._app(scope, receive, guarded_send)
+            within_s = OPEN_BODY_WITHIN_S if asking is None else BODY_WITHIN_S
+            await self._app(scope, _timely(receive, within_s), guarded_send)
         else:
             await _answer(scope, headers, asking, refusal)(scope, receive, guarded_send)
 
@@ -193,6 +198,8 @@ def _refusal(
         return Unauthorised("this needs a session", "Sign in at /login or POST /api/v1/session")
     if asking is not None and (row is None or not asking.may_use(row)):
         return _why_closed(scope, asking, row)
+    if method == WEBSOCKET and scope["path"] != _SOCKET:
+        return NotFound("there is no such websocket")  # what serves the others breaks
     origin = headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != headers.get("host"):
         return Forbidden("this request comes from the page of another site", "Use this server's own page")
@@ -250,11 +257,6 @@ def _answer(
     return response
 
 
-def is_open(method: str, path: str) -> bool:
-    """Whether a request needs no session."""
-    return any(method == open_method and pattern.fullmatch(path) for open_method, pattern in _OPEN)
-
-
 def _body_refusal(headers: Headers, most_bytes: int) -> ConsentryError | None:
     length = headers.get("content-length", "0")
     if "transfer-encoding" in headers or not length.isdigit():
@@ -262,6 +264,30 @@ def _body_refusal(headers: Headers, most_bytes: int) -> ConsentryError | None:
     if int(length) > most_bytes:
         return TooLarge(f"the request is larger than {most_bytes // 1024} kB", "Send less at once")
     return None
+
+
+def _timely(receive: Receive, within_s: float) -> Receive:
+    """`receive`, that gives up on a body which is not there `within_s` seconds after the first look at it."""
+    until_s: float | None = None
+    whole = False
+
+    async def timely_receive() -> Message:
+        nonlocal until_s, whole
+        if whole:
+            return await receive()  # waits for the client to leave
+        now_s = asyncio.get_running_loop().time()
+        until_s = until_s if until_s is not None else now_s + within_s
+        try:
+            async with asyncio.timeout_at(until_s):
+                message = await receive()
+        except TimeoutError:
+            raise TooSlow(
+                f"the request was not there within {within_s:g} s", "Send it faster, or less of it"
+            ) from None
+        whole = not message.get("more_body", False)
+        return message
+
+    return timely_receive
 
 
 def _is_navigation(scope: Scope, headers: Headers) -> bool:

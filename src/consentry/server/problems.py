@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from consentry.errors import ConsentryError, FieldsInvalid
@@ -22,6 +24,26 @@ MEDIA_TYPE = "application/problem+json"
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 log = structlog.get_logger("consentry.server")
+
+
+class Problem(BaseModel):
+    """The body of every error."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    mend: str
+    instance: str
+    fields: dict[str, str] | None = None
+
+
+_ANSWER: Final[dict[str, Any]] = {
+    "description": "A problem (RFC 9457): what is wrong, and how to mend it.",
+    "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+}
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {"default": _ANSWER, 422: _ANSWER}
+"""What the OpenAPI document says of errors: all have this body, those of the framework (422) too."""
 
 
 class TooLarge(ConsentryError):
@@ -42,6 +64,12 @@ class LengthMissing(ConsentryError):
     http_status = 411
 
 
+class TooSlow(ConsentryError):
+    """A request body is not there after the time this server waits for it."""
+
+    http_status = 408
+
+
 def problem(
     *, kind: str, status: int, detail: str, mend: str, instance: str, fields: Mapping[str, str] | None = None
 ) -> JSONResponse:
@@ -56,16 +84,17 @@ def problem(
         fields: By field of a document, what is wrong with it.
     """
     words = _WORD_START.sub(" ", kind).lower()
+    body = Problem(
+        type=f"urn:consentry:problem:{words.replace(' ', '-')}",
+        title=words.capitalize(),
+        status=status,
+        detail=detail,
+        mend=mend,
+        instance=instance,
+        fields=dict(fields) if fields else None,
+    )
     return JSONResponse(
-        {
-            "type": f"urn:consentry:problem:{words.replace(' ', '-')}",
-            "title": words.capitalize(),
-            "status": status,
-            "detail": detail,
-            "mend": mend,
-            "instance": instance,
-        }
-        | ({"fields": dict(fields)} if fields else {}),
+        body.model_dump(exclude_none=True),
         status_code=status,
         media_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store"},

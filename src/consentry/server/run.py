@@ -104,16 +104,7 @@ def run(app: FastAPI, hub: Hub, listener: socket.socket, *, ready: Callable[[], 
         listener: Where requests come in.
         ready: Called once requests are answered.
     """
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,  # addresses of requests may hold a sign-in token
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=CLOSE_CONNECTIONS_WITHIN_S,
-        ws_max_size=1024 * 1024,
-    )
-    server = _Server(config, hub, ready)
+    server = _Server(web_config(app), hub, ready)
     before = {number: signal.signal(number, server.on_signal) for number in _SIGNALS}
     try:
         hub.start()
@@ -125,6 +116,19 @@ def run(app: FastAPI, hub: Hub, listener: socket.socket, *, ready: Callable[[], 
         for number, handler in before.items():
             signal.signal(number, handler)
     log.info("stopped")
+
+
+def web_config(app: FastAPI) -> uvicorn.Config:
+    """How the web server is run: it tells nothing about itself and believes no proxy."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,  # addresses of requests may hold a sign-in token
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=CLOSE_CONNECTIONS_WITHIN_S,
+        ws_max_size=1024 * 1024,
+    )
 
 
 class _Server(uvicorn.Server):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from consentry.clock import Clock
 from consentry.config import SignIn
@@ -34,7 +34,7 @@ class _Session(BaseModel):
 
     id: str
     user_id: str
-    stamp: str
+    stamp: str = Field(repr=False)
     opened_unix_s: float
     used_unix_s: float
 

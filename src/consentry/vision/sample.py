@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from consentry.types import Floats, Picture
@@ -24,7 +24,7 @@ class FaceSample:
     xyxy: Floats
     landmarks_xy: Floats
     score: float
-    template: Floats
+    template: Floats = field(repr=False)
     quality: float
     refusals: tuple[str, ...]
 

@@ -27,7 +27,7 @@ from consentry.server.app import API_PATH, create_app
 from consentry.server.guard import COOKIE
 from consentry.server.hub import Hub
 from consentry.server.pages import OneTimeLink
-from consentry.server.run import address_of, listening
+from consentry.server.run import address_of, listening, web_config
 from consentry.server.services import Services
 from consentry.server.users import User
 from consentry.vision.runtime import Runtime
@@ -124,9 +124,7 @@ class Running:
 def served(app: FastAPI) -> Iterator[str]:
     """`app` on a free port, answered by uvicorn in a thread."""
     with listening("127.0.0.1", 0) as listener:
-        server = uvicorn.Server(
-            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
-        )
+        server = uvicorn.Server(web_config(app))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         address = address_of(listener)
         thread.start()

@@ -129,14 +129,14 @@ def test_the_second_one_learns_nothing_before_answering(own_server: Running) -> 
 
 
 def test_only_known_sightings_of_people_who_are_still_there(own_server: Running) -> None:
-    sighting, person_id = _known(own_server)
+    known, person_id = _known(own_server)
     unknown = record(own_server.site, sighting())
     with own_server.as_role("operator") as operator:
         assert _confirm(operator, unknown, "same").status_code == 400
         assert _confirm(operator, 999, "same").status_code == 404
-        assert _confirm(operator, sighting, "maybe").status_code == 422
+        assert _confirm(operator, known, "maybe").status_code == 422
         withdraw(own_server.site, person_id, reason="asked", actor="t")
-        assert _confirm(operator, sighting, "same").status_code == 400
+        assert _confirm(operator, known, "same").status_code == 400
 
 
 def test_a_camera_that_is_not_listed_tells_nobody(tmp_path: Path) -> None:
