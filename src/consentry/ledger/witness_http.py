@@ -140,10 +140,13 @@ def serve_witness(
     if not colon or not (port.isascii() and port.isdigit()):
         raise UsageError(f"{listen} is no address", "Give HOST:PORT, such as 0.0.0.0:8081")
     witness = Witness(state, [VerifierKey.parse(vkey) for vkey in vkeys], SystemClock())
-    with closing(witness), WitnessServer(witness, host.strip("[]"), int(port)) as server:
-        with suppress(KeyboardInterrupt):
-            ready(server.url, str(witness.public))
-            server.serve_forever()
+    with (
+        closing(witness),
+        WitnessServer(witness, host.strip("[]"), int(port)) as server,
+        suppress(KeyboardInterrupt),
+    ):
+        ready(server.url, str(witness.public))
+        server.serve_forever()
 
 
 def main() -> None:
