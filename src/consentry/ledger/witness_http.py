@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -123,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
 def serve_witness(
     state: Path, listen: str, vkeys: Sequence[str], *, ready: Callable[[str, str], None]
 ) -> None:
-    """Be a witness until this process is ended; it may be ended at any moment.
+    """Be a witness until Ctrl-C; the process may be killed at any moment.
 
     Args:
         state: Folder of its key and memory.
@@ -139,13 +140,17 @@ def serve_witness(
     if not colon or not (port.isascii() and port.isdigit()):
         raise UsageError(f"{listen} is no address", "Give HOST:PORT, such as 0.0.0.0:8081")
     witness = Witness(state, [VerifierKey.parse(vkey) for vkey in vkeys], SystemClock())
-    with WitnessServer(witness, host.strip("[]"), int(port)) as server:
+    with (
+        closing(witness),
+        WitnessServer(witness, host.strip("[]"), int(port)) as server,
+        suppress(KeyboardInterrupt),
+    ):
         ready(server.url, str(witness.public))
         server.serve_forever()
 
 
 def main() -> None:
-    """The command of this module; never returns but by a signal or an error."""
+    """The command of this module."""
     parser = argparse.ArgumentParser(prog="witness", description="Cosigns what continues a log.")
     parser.add_argument("--state", type=Path, required=True, metavar="DIR", help="its key and memory")
     parser.add_argument("--listen", required=True, metavar="HOST:PORT")
@@ -162,8 +167,6 @@ def main() -> None:
     except ConsentryError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 import httpx
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from consentry.clock import Clock
 from consentry.config import WitnessAddress
@@ -66,25 +66,15 @@ class _Outcome:
 
 
 def witness_states(site: Site, witnesses: Sequence[WitnessAddress]) -> list[WitnessState]:
-    """What is known of each configured witness, and of every other that refuses.
+    """What is known of each configured witness.
 
     Raises:
         BadConfig: a configured key is none.
     """
-    configured = [str(witness_key(one)) for one in witnesses]
+    vkeys = [str(witness_key(one)) for one in witnesses]
     with site.read() as session:
         rows = {row.witness: row for row in session.scalars(select(CosignatureRow))}
-    states = [
-        WitnessState(_name(vkey), vkey, row.size, row.asked_unix_ms, row.problem)
-        if (row := rows.get(vkey)) is not None
-        else WitnessState(_name(vkey), vkey, 0, None, "")
-        for vkey in configured
-    ]
-    return states + [
-        WitnessState(_name(row.witness), row.witness, row.size, row.asked_unix_ms, row.problem)
-        for row in rows.values()
-        if row.witness not in configured and row.problem.startswith(REFUSED)
-    ]
+    return [_state(vkey, rows.get(vkey)) for vkey in vkeys]
 
 
 def witness_problems(site: Site) -> list[str]:
@@ -109,6 +99,8 @@ def ask_witnesses(
     That a witness begins to cosign, or does so again, is logged, and that it refuses; not each cosignature,
     because its entry would make the log grow and call for the next. The cosignature is its own evidence.
 
+    A witness that is configured no more is forgotten; that it refused stays in the ledger.
+
     Args:
         only_behind: Leave out those that have cosigned the newest checkpoint already.
 
@@ -119,17 +111,13 @@ def ask_witnesses(
         BadConfig: a configured key is none.
         LedgerBroken: the log does not lead to its checkpoint; nobody is asked.
     """
-    keys = {str(key): (key, one.url) for one in witnesses for key in [witness_key(one)]}
-    behind = [
-        state
-        for state in witness_states(site, witnesses)
-        if state.vkey in keys and not (only_behind and _is_up_to_date(site, state))
-    ]
     states = []
+    _forget_others(site, {str(witness_key(one)) for one in witnesses})
     with httpx.Client(timeout=ANSWER_WITHIN_S, follow_redirects=False, trust_env=False) as client:
-        for state in behind:
-            key, url = keys[state.vkey]
-            states.append(_keep(site, state, _ask(site, client, url, key, state.size)))
+        for one, state in zip(witnesses, witness_states(site, witnesses), strict=True):
+            if not (only_behind and _is_up_to_date(site, state)):
+                outcome = _ask(site, client, one.url, witness_key(one), state.size)
+                states.append(_keep(site, state, outcome))
     return states
 
 
@@ -143,6 +131,21 @@ def witness_key(address: WitnessAddress) -> WitnessKey:
         return WitnessKey.parse(address.vkey)
     except LedgerBroken as error:
         raise BadConfig(f"setting ledger.witnesses, {address.url}: {error.cause}", error.mend) from None
+
+
+def _state(vkey: str, row: CosignatureRow | None) -> WitnessState:
+    if row is None:
+        return WitnessState(_name(vkey), vkey, 0, None, "")
+    return WitnessState(_name(vkey), vkey, row.size, row.asked_unix_ms, row.problem)
+
+
+def _forget_others(site: Site, vkeys: set[str]) -> None:
+    others = CosignatureRow.witness.not_in(vkeys)
+    with site.read() as session:
+        if session.scalars(select(CosignatureRow).where(others)).first() is None:
+            return
+    with site.write() as session:
+        session.execute(delete(CosignatureRow).where(others))
 
 
 def _is_up_to_date(site: Site, state: WitnessState) -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +77,20 @@ def test_a_copy_is_verified_elsewhere(data: Path, tmp_path: Path) -> None:
 
 def test_verifying_says_what_witnesses_say(data: Path) -> None:
     assert _json("verify", "--data", str(data))["witness_refusals"] == []
+
+
+def test_being_a_witness_until_ctrl_c(data: Path, tmp_path: Path) -> None:
+    vkey = _json("checkpoint", "--data", str(data))["vkey"]
+    code = "from consentry.cli.ledger_witness import app; app()"
+    words = ["serve", "--state", str(tmp_path / "w"), "--listen", "127.0.0.1:0", "--log", vkey]
+    with subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("Witness at http://127.0.0.1:")
+        assert process.stdout.readline().startswith("consentry/witness/")
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+    for listen in ("8081", "127.0.0.1:", ":port"):
+        assert "is no address" in _fails(UsageError, "witness", *words[:3], "--listen", listen, "--log", vkey)
 
 
 def test_a_commands_actor_has_no_name() -> None:

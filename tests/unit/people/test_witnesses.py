@@ -238,6 +238,18 @@ def test_a_witness_that_forgot_is_asked_from_the_start(tmp_path: Path) -> None:
         assert ask_witnesses(site, [address])[0].problem == ""
 
 
+def test_a_witness_that_is_configured_no_more_is_forgotten(tmp_path: Path) -> None:
+    with opened(tmp_path) as site, _witness(tmp_path / "w", site.ledger.verifier) as address:
+        ask_witnesses(site, [address])
+        with site.write() as session:
+            session.execute(text("UPDATE cosignature SET problem = 'refused: it knows another log'"))
+        assert len(witness_refusals(site)) == 1
+        assert ask_witnesses(site, []) == []
+        assert witness_problems(site) == []
+        with site.read() as session:
+            site.ledger.verify(session.connection())
+
+
 class _Rounds(threading.Event):
     """Is set after so many waits, during each of which the log grows or not."""
 
