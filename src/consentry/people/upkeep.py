@@ -92,7 +92,7 @@ def _check_rotations(site: Site) -> list[Finding]:
         rows = session.scalars(select(TemplateRow).where(TemplateRow.rotation_version.not_in(known)))
         return [
             Finding(
-                "rotation",
+                "template",
                 f"template {row.id} is under rotation {row.rotation_version}, which is not there",
                 _or_erase(row.person_id),
                 mended=False,

@@ -192,10 +192,6 @@ def _unreadable_key(site: Site) -> None:
     _without_foreign_keys(site, "UPDATE person_key SET wrapped_key = substr(wrapped_key, 1, 40)")
 
 
-def _unknown_rotation(site: Site) -> None:
-    _without_foreign_keys(site, "UPDATE template SET rotation_version = 9")
-
-
 def _no_file(site: Site) -> None:
     site.blobs.remove(next(iter(site.blobs.names())))
 
@@ -205,7 +201,6 @@ def _no_file(site: Site) -> None:
     [
         (_no_key, {"person"}),
         (_unreadable_key, {"person"}),
-        (_unknown_rotation, {"rotation"}),
         (_no_file, {"missing-blob", "person"}),
     ],
 )
