@@ -1,6 +1,6 @@
 """A server with pages but without cameras: prints address and a session token, ends with its input.
 
-Usage: python tests/console/small_server.py FOLDER [declared] [people]
+Usage: python tests/console/small_server.py FOLDER [declared] [people] [auditor] [approvals]
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from tests.unit.people.kit import consent, enrolled
 from tests.unit.server.kit import running
 
 from consentry.console.mount import mount_console
+from consentry.people.approvals import NewApproval, ask
 from consentry.people.sightings import Sighting, record
 
+_PERIOD = {"camera": "door", "start": "2027-01-15T08:00:00Z", "end": "2027-01-15T09:00:00Z"}
 HOSTILE_NAME = "<img src=x onerror=alert(1)> & Söhne"
 
 
@@ -27,7 +29,12 @@ def main() -> None:
             person = enrolled(it.site, 1, HOSTILE_NAME, consent(may_be_shown=False))
             for decision, person_id in (("known", person.person_id), ("unsure", None), ("unknown", None)):
                 record(it.site, _sighting(decision, person_id))
-        sys.stdout.write(f"{it.address} {it.session()}\n")
+        if "approvals" in what:
+            for user in (it.user("admin"), it.user("admin", "owner")):
+                wanted = NewApproval(kind="unseal", payload=_PERIOD, reason=HOSTILE_NAME)
+                ask(it.site, wanted, user_id=user.id)
+        token = it.session(it.user("auditor")) if "auditor" in what else it.session()
+        sys.stdout.write(f"{it.address} {token}\n")
         sys.stdout.flush()
         sys.stdin.read()
 

@@ -36,6 +36,8 @@ ACCESS: Final[dict[str, Access]] = {
     "GET /login": OPEN,
     "POST /login": OPEN,
     "GET /demo-login": OPEN,
+    "GET /oidc/start": OPEN,
+    "GET /oidc/callback": OPEN,
     "DELETE /api/v1/session": ANYONE,
     "POST /logout": ANYONE,
     "GET /api/v1/me": ANYONE,
@@ -86,6 +88,7 @@ ACCESS: Final[dict[str, Access]] = {
     "GET /api/v1/models": ANYONE,
     # pages
     "GET /": VIEWING,
+    "GET /approvals": OPERATING,
     "GET /audit": AUDITING,
     "GET /favicon.ico": ANYONE,
     "GET /console/{file}": ANYONE,

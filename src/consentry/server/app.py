@@ -8,6 +8,7 @@ import consentry
 from consentry.server import api_approvals, api_live, api_people, api_session, api_site, api_tokens, api_users
 from consentry.server.account_page import account_routes
 from consentry.server.guard import Guard
+from consentry.server.oidc_pages import oidc_routes
 from consentry.server.pages import OneTimeLink, login_routes
 from consentry.server.problems import handle_problems
 from consentry.server.services import Services, signed_in
@@ -35,6 +36,7 @@ def create_app(services: Services, *, demo_link: OneTimeLink | None = None) -> F
     handle_problems(app)
     app.include_router(login_routes)
     app.include_router(account_routes)
+    app.include_router(oidc_routes)
     app.mount(API_PATH, api)
     app.add_middleware(Guard, services=services)
     return app
