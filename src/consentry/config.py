@@ -197,7 +197,7 @@ class Webhook(BaseModel):
     @field_validator("url")
     @classmethod
     def _safe(cls, url: str) -> str:
-        return _https_or_loopback(url)
+        return https_or_loopback(url)
 
 
 class Notify(BaseModel):
@@ -230,7 +230,7 @@ class Oidc(BaseModel):
     @field_validator("issuer")
     @classmethod
     def _safe(cls, issuer: str) -> str:
-        return _https_or_loopback(issuer) if issuer else issuer
+        return https_or_loopback(issuer) if issuer else issuer
 
 
 class Settings(BaseSettings):
@@ -288,7 +288,7 @@ def load_settings(data_dir: Path) -> Settings:
         raise BadConfig(f"{path} is not valid TOML: {error}", "Correct the file") from None
 
 
-def _https_or_loopback(url: str) -> str:
+def https_or_loopback(url: str) -> str:
     """`url`, if nobody on the way can read what is sent there.
 
     Raises:

@@ -1,6 +1,6 @@
 """A server with pages but without cameras: prints address and a session token, ends with its input.
 
-Usage: python tests/console/small_server.py FOLDER [declared] [people]
+Usage: python tests/console/small_server.py FOLDER [declared] [people] [auditor] [approvals]
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from tests.unit.people.kit import consent, enrolled, sighting
 from tests.unit.server.kit import running
 
 from consentry.console.mount import mount_console
+from consentry.people.approvals import NewApproval, ask
 from consentry.people.sightings import record
 
+_PERIOD = {"camera": "door", "start": "2027-01-15T08:00:00Z", "end": "2027-01-15T09:00:00Z"}
 HOSTILE_NAME = "<img src=x onerror=alert(1)> & Söhne"
 
 
@@ -28,7 +30,12 @@ def main() -> None:
             record(it.site, sighting(decision="known", person_id=person.person_id, score_cosine=0.7))
             record(it.site, sighting(decision="unsure", score_cosine=0.38))
             record(it.site, sighting())
-        sys.stdout.write(f"{it.address} {it.session()}\n")
+        if "approvals" in what:
+            for user in (it.user("admin"), it.user("admin", "owner")):
+                wanted = NewApproval(kind="unseal", payload=_PERIOD, reason=HOSTILE_NAME)
+                ask(it.site, wanted, user_id=user.id)
+        token = it.session(it.user("auditor")) if "auditor" in what else it.session()
+        sys.stdout.write(f"{it.address} {token}\n")
         sys.stdout.flush()
         sys.stdin.read()
 

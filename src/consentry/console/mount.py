@@ -10,6 +10,7 @@ from nicegui import app as pages
 from nicegui import ui
 from nicegui.language import Language
 
+from consentry.console.approvals_page import ApprovalsPage
 from consentry.console.audit_page import build_audit_page
 from consentry.console.live_page import LivePage
 from consentry.server.problems import handle_problems, problem
@@ -36,6 +37,11 @@ def mount_console(app: FastAPI, services: Services) -> None:
     async def audit(request: Request) -> None:
         """The auditor's page."""
         await build_audit_page(services, signed_in(request))
+
+    @ui.page("/approvals", title="Approvals · Consentry")
+    async def approvals(request: Request) -> None:
+        """What waits for a second person."""
+        await ApprovalsPage(services, signed_in(request)).build()
 
     handle_problems(pages)
     pages.add_exception_handler(404, _not_found)

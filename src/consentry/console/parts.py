@@ -12,7 +12,7 @@ _MARK = (
     '<svg class="c-mark" viewBox="0 0 32 32" aria-hidden="true"><circle cx="16" cy="16" r="15" '
     'fill="currentColor"/><rect x="6" y="12" width="20" height="8" rx="2" fill="var(--card)"/></svg>'
 )
-_PAGES = {"/": "Live", "/audit": "Audit"}
+_PAGES = {"/": "Live", "/approvals": "Approvals", "/audit": "Audit"}
 
 
 def top(says: str, asking: SignedIn) -> None:

@@ -36,6 +36,8 @@ ACCESS: Final[dict[str, Access]] = {
     "GET /login": OPEN,
     "POST /login": OPEN,
     "GET /demo-login": OPEN,
+    "GET /oidc/start": OPEN,
+    "GET /oidc/callback": OPEN,
     "DELETE /api/v1/session": ANYONE,
     "POST /logout": ANYONE,
     "GET /api/v1/me": ANYONE,
@@ -127,6 +129,7 @@ ACCESS: Final[dict[str, Access]] = {
     "GET /my/{link_token}": OPEN,  # after the others: the first row that fits decides
     # pages
     "GET /": VIEWING,
+    "GET /approvals": OPERATING,
     "GET /audit": AUDITING,
     "GET /favicon.ico": ANYONE,
     "GET /console/{file}": ANYONE,

@@ -105,7 +105,7 @@ def change_role(site: Site, user_id: str, role: Role, *, actor: str) -> None:
     with site.write() as session:
         row = _row(session, user_id)
         row.role = role
-        _require_an_admin(session)
+        require_an_admin(session)
         site.log(session, Event.USER_CHANGED, actor=actor, payload={"user": user_id, "role": role})
 
 
@@ -114,7 +114,7 @@ def set_disabled(site: Site, user_id: str, disabled: bool, *, actor: str) -> Non
     with site.write() as session:
         row = _row(session, user_id)
         row.is_disabled = disabled
-        _require_an_admin(session)
+        require_an_admin(session)
         site.log(session, Event.USER_CHANGED, actor=actor, payload={"user": user_id, "disabled": disabled})
 
 
@@ -122,7 +122,7 @@ def remove_user(site: Site, user_id: str, *, actor: str) -> None:
     """Erase a user: name, password, tokens. Raises as `change_role` does."""
     with site.write() as session:
         session.delete(_row(session, user_id))
-        _require_an_admin(session)
+        require_an_admin(session)
         site.log(session, Event.USER_REMOVED, actor=actor, payload={"user": user_id})
 
 
@@ -169,7 +169,12 @@ def _set_password(site: Site, user_id: str, password: str, *, actor: str) -> Non
         site.log(session, Event.USER_PASSWORD_RENEWED, actor=actor, payload={"user": user_id})
 
 
-def _require_an_admin(session: Session) -> None:
+def require_an_admin(session: Session) -> None:
+    """Let a change of users stand only if an admin who may sign in is left.
+
+    Raises:
+        Forbidden: none would be.
+    """
     session.flush()
     left = (
         select(func.count())

@@ -25,6 +25,7 @@ from consentry.server.account_page import account_routes
 from consentry.server.guard import Guard
 from consentry.server.my_routes import my_routes
 from consentry.server.my_session import MySessions
+from consentry.server.oidc_pages import oidc_routes
 from consentry.server.pages import OneTimeLink, login_routes
 from consentry.server.problems import PROBLEMS, handle_problems
 from consentry.server.services import Services, signed_in
@@ -59,6 +60,7 @@ def create_app(services: Services, *, demo_link: OneTimeLink | None = None) -> F
     app.include_router(public_pages.public_pages)
     app.include_router(account_routes)
     app.include_router(my_routes)
+    app.include_router(oidc_routes)
     app.mount(API_PATH, api)
     app.add_middleware(Guard, services=services, my_sessions=app.state.my_sessions)
     return app

@@ -30,7 +30,8 @@ _FORM = """<h1>Consentry</h1><p>Sign in to see the cameras of this site.</p>{sai
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required autofocus
  maxlength="1024">
-<button type="submit">Sign in</button></form>"""
+<button type="submit">Sign in</button></form>{other}"""
+_OTHER_WAY = '<p class="after"><a href="/oidc/start">Sign in by your organisation</a></p>'
 _CODE_FORM = """<h1>Consentry</h1><p>Your password is right. Now the code of your authenticator app.</p>
 {said}<form method="post" action="/login">
 <input type="hidden" name="ticket" value="{ticket}">
@@ -57,9 +58,9 @@ class OneTimeLink:
 
 
 @login_routes.get("/login")
-def login_page() -> Response:
+def login_page(behind: Behind) -> Response:
     """The form."""
-    return _form()
+    return _form(behind)
 
 
 @login_routes.post("/login")
@@ -128,7 +129,7 @@ def _first_step(request: Request, behind: Services, fields: dict[str, str]) -> R
         ticket = {"user": known.id if known else ""}
         return _code_form(sealed_ticket(behind.site, ticket, Kind.SIGN_IN_STEP, _WHOSE))
     except ConsentryError as error:
-        return _form(said(str(error)), status=error.http_status)
+        return _form(behind, said(str(error)), status=error.http_status)
     return _home(behind, user, request)
 
 
@@ -136,7 +137,7 @@ def _second_step(request: Request, behind: Services, fields: dict[str, str]) -> 
     try:
         ticket = opened_ticket(behind.site, fields["ticket"], Kind.SIGN_IN_STEP, _WHOSE)
     except ConsentryError as error:
-        return _form(said(str(error)), status=error.http_status)
+        return _form(behind, said(str(error)), status=error.http_status)
     try:
         user = behind.users.second_step(ticket["user"], fields.get("code", ""), address_of(request))
     except ConsentryError as error:
@@ -150,8 +151,9 @@ def _home(behind: Services, user: User, request: Request) -> Response:
     return response
 
 
-def _form(wrong: str = "", *, status: int = 200) -> Response:
-    return small_page("Sign in", _FORM.format(said=wrong), status=status)
+def _form(behind: Services, wrong: str = "", *, status: int = 200) -> Response:
+    other = _OTHER_WAY if behind.settings.oidc.issuer else ""
+    return small_page("Sign in", _FORM.format(said=wrong, other=other), status=status)
 
 
 def _code_form(ticket: str, wrong: str = "", *, status: int = 200) -> Response:

@@ -143,9 +143,10 @@ def running(
     analyser: PhotoAnalyser | None = None,
     settings: Settings | None = None,
     prepare: Callable[[FastAPI, Services], None] | None = None,
+    start_unix_s: float = START_UNIX_S,
 ) -> Iterator[Running]:
     """A hub without cameras on an installation in `folder`; `prepare` completes its application."""
-    clock, wanted = SimulatedClock(START_UNIX_S), settings or Settings()
+    clock, wanted = SimulatedClock(start_unix_s), settings or Settings()
     with opened(folder, clock=clock, declared=declared) as site, Webhooks(clock) as webhooks:
         used, refused = effective_settings(site, wanted)
         hub = Hub(
