@@ -149,3 +149,20 @@ def test_a_copy_of_the_folder_opens_nothing_of_who_withdrew(tmp_path: Path) -> N
                 column = "id" if table == "person" else "person_id"
                 left = f"SELECT count(*) FROM {table} WHERE {column} = :person_id"
                 assert session.execute(text(left), {"person_id": person_id}).scalar_one() == 0
+
+
+@pytest.mark.parametrize("moved_to_unix_ms", [-(10**17), 0, 10**17])
+def test_moving_when_someone_was_last_seen_never_outlives_the_consent(
+    tmp_path: Path, moved_to_unix_ms: int
+) -> None:
+    """Whoever edits the database can shorten the term, or stretch it to the end of the consents."""
+    clock = SimulatedClock(START_UNIX_S)
+    with opened(tmp_path, clock=clock, declared=True) as site:
+        enrolled(site, 1, "Ada Example", consent(days=10))
+        with site.write() as session:
+            moved = "UPDATE person SET last_seen_unix_ms = :at, enrolled_unix_ms = :at"
+            session.execute(text(moved), {"at": moved_to_unix_ms})
+        assert (_snapshot_names(site) == {"Ada Example"}) == (moved_to_unix_ms > 0)
+        clock.advance(10 * 86_400)
+        assert _snapshot_names(site) == set()
+        assert len(enforce(site, Retention(), ACTOR).erased) == 1

@@ -184,6 +184,8 @@ def test_without_consent_to_be_shown_here_and_now_nobody_is_seen(
     done = run(demo_clip, fast_engines, collins(templates, agreed))
     for place in places:
         assert max(visible_share(done.redacted[n], xyxy) for n, xyxy in place.items()) == 0.0
+    # only who agreed to be recognised, though not to be shown, is named in a sighting
+    assert {item.person_id for item in done.sightings} == ({None} if agreed.may_be_shown else {None, "p1"})
 
 
 def test_withdrawal_hides_at_once(

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 from tests.unit.people.kit import (
     ACTOR,
+    BLURRED,
     FakeAnalyser,
     consent,
     declaration,
@@ -24,9 +25,11 @@ from tests.unit.people.kit import (
 
 from consentry.errors import LedgerBroken
 from consentry.people.cameras import add_camera, remove_camera
+from consentry.people.consents import add_consent, record_refusal, withdraw_consent
 from consentry.people.declaration import declare
-from consentry.people.enrol import enrol
+from consentry.people.enrol import add_photos, enrol
 from consentry.people.erase import withdraw
+from consentry.people.receipts import receipts_of
 from consentry.people.roster import export_person, list_people, show_person
 from consentry.people.scan import Needle, scan_for
 from consentry.people.site import Site
@@ -70,6 +73,23 @@ ACTS: dict[str, Callable[[Site, str], object]] = {
     "show": lambda site, person_id: show_person(site, person_id, actor=ACTOR),
     "export": lambda site, person_id: export_person(site, person_id, actor=ACTOR),
     "withdraw": lambda site, person_id: withdraw(site, person_id, reason="asked", actor=ACTOR),
+    "add consent": lambda site, person_id: add_consent(site, person_id, consent(), ACTOR),
+    "withdraw consent": lambda site, person_id: withdraw_consent(
+        site, person_id, list_people(site)[0].consent_ids[0], ACTOR
+    ),
+    "refuse": lambda site, _: record_refusal(site, consent().model_copy(update={"state": "refused"}), ACTOR),
+    "add photos": lambda site, person_id: add_photos(
+        site, FakeAnalyser(), person_id, [photo(1, 3)], actor=ACTOR
+    ),
+    "keep without photo": lambda site, _: enrol(
+        site,
+        FakeAnalyser(),
+        name="Ben",
+        photos=[photo(2, 0, BLURRED)],
+        consent=consent(),
+        actor=ACTOR,
+        keep_refused=True,
+    ),
     "declare": lambda site, _: declare(site, declaration("canteen"), actor=ACTOR),
     "add camera": lambda site, _: add_camera(
         site, name="door", url="rtsp://192.0.2.1/", duty=duty(), actor=ACTOR
@@ -87,7 +107,9 @@ def test_what_cannot_be_logged_does_not_happen(tmp_path: Path, act: Callable[[Si
             session.execute(text("UPDATE ledger_head SET frontier = zeroblob(length(frontier))"))
         with pytest.raises(LedgerBroken):
             act(site, person_id)
-        assert [person.name for person in list_people(site)] == ["Ada Example"]
+        (person,) = list_people(site)
+        assert (person.name, person.consents, person.templates) == ("Ada Example", (consent(),), 2)
+        assert len(receipts_of(site, person_id)) == 1
         assert sorted(site.blobs.names()) == blobs
         assert site.gallery_version == version
 

@@ -21,6 +21,7 @@ from consentry.people.cameras import CameraDuty, add_camera, list_cameras
 from consentry.people.consent import DEMO, demo_consent
 from consentry.people.declaration import declare_demo, require_declared
 from consentry.people.enrol import Photo, enrol
+from consentry.people.receipts import Terms
 from consentry.people.roster import list_people
 from consentry.people.site import Site
 from consentry.pipeline.builtin import BUILTIN_URL, render_demo
@@ -83,6 +84,7 @@ def _enrol(site: Site, settings: Settings) -> None:
         photos=[Photo(ENROLLED, original, read_photo(original, max_pixels=settings.media.max_pixels))],
         consent=demo_consent(site.clock.unix_s()),
         actor=_ACTOR,
+        terms=Terms.of(settings),
     )
 
 

@@ -11,6 +11,9 @@ from consentry.cli.options import JsonOut, print_json
 from consentry.clock import iso_utc
 from consentry.errors import UsageError
 from consentry.people.receipt_form import verify_receipt
+from consentry.people.receipt_page import receipt_page
+from consentry.store.failures import mapped_errors
+from consentry.store.files import write_new_file
 
 
 def verify_receipt_command(
@@ -19,6 +22,9 @@ def verify_receipt_command(
         str,
         typer.Option(metavar="VKEY", help="The site's public key, from elsewhere than the receipt."),
     ],
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="New HTML file with the receipt, to print.")
+    ] = None,
     json_out: JsonOut = False,
 ) -> None:
     """Check a receipt offline: signature, ledger entry and its proof. Fails with what does not fit."""
@@ -27,6 +33,9 @@ def verify_receipt_command(
     except OSError as error:
         raise UsageError(f"receipt {file}: {error.strerror}", "Give the path of a JSON file") from None
     verified = verify_receipt(content, vkey)
+    if page is not None:
+        with mapped_errors(page):
+            write_new_file(page, receipt_page(verified).encode())
     body, entry, checkpoint = verified.body, verified.entry, verified.checkpoint
     if json_out:
         print_json(

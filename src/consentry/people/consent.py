@@ -158,9 +158,11 @@ class ConsentRecord(BaseModel):
         return self.state == "given" and at_unix_s >= self.valid_until.timestamp()
 
     def until_at_most(self, unix_s: float) -> ConsentRecord:
-        """This record, cut short where it would hold beyond `unix_s`."""
-        end = datetime.fromtimestamp(unix_s, UTC)
-        return self if self.valid_until <= end else self.model_copy(update={"valid_until": end})
+        """This record, cut short where it would hold beyond `unix_s`, to nothing if it begins later."""
+        if self.valid_until.timestamp() <= unix_s:
+            return self
+        end = datetime.fromtimestamp(max(unix_s, self.valid_from.timestamp()), UTC)
+        return self.model_copy(update={"valid_until": end})
 
     def covers(self, place: Place) -> bool:
         """Whether this record holds at `place`, whenever that is."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -291,8 +290,7 @@ def consents_in_force(
     """
     records = consents_of(session, person_id, site.person_key(session, person_id))
     end = expires_unix_s(records, last_seen(session.get_one(PersonRow, person_id)), retention)
-    # not finite: none of them was given or is left, so that they allow nothing as they are
-    return [record.until_at_most(end) for record in records] if math.isfinite(end) else records
+    return [record.until_at_most(end) for record in records]
 
 
 def last_seen(row: PersonRow) -> int:

@@ -88,7 +88,7 @@ def test_a_withdrawal_on_a_full_disk_is_finished_later(disk: Path) -> None:
     with opened(disk, declared=True) as site:
         person_id = enrolled(site, 1, "Ada Example").person_id
         site.database.compact()
-        _fill(disk, 120_000)  # enough for the rows, not for the rewriting
+        _fill(disk, 180_000)  # enough for the rows, not for the rewriting
         with pytest.raises(DiskFull):
             withdraw(site, person_id, reason="asked", actor=ACTOR)
         assert list_people(site) == []

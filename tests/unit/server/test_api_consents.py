@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
-from tests.unit.people.kit import PURPOSE, START, consent, declaration
+from tests.unit.people.kit import PURPOSE, START, consent, declaration, enrolled
 from tests.unit.server.kit import Running, png
 
 from consentry.people.consent import ConsentRecord
 from consentry.people.declaration import declare
 from consentry.people.receipts import VerifiedReceipt, verify_receipt
+from consentry.people.roster import list_people
 
 JSON = {"Content-Type": "application/json"}
 
@@ -134,3 +136,14 @@ def test_nobody(own_server: Running, method: str, path: str) -> None:
         assert answer.json()["type"] == "urn:consentry:problem:not-found"
     with own_server.client() as stranger:
         assert stranger.request(method, f"/api/v1{path}", content=content, headers=JSON).status_code == 401
+
+
+def test_the_hub_runs_the_engine_of_retention(own_server: Running) -> None:
+    enrolled(own_server.site, 1, "Anna Example", consent(days=50))
+    own_server.clock.advance(50 * 86_400)
+    never = threading.Event()
+    for _ in range(500):  # the hub looks every half second
+        if not list_people(own_server.site):
+            break
+        never.wait(0.02)
+    assert own_server.events()[-2:] == [("consent.expired", "consentry"), ("person.withdrawn", "consentry")]
