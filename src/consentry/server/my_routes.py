@@ -29,6 +29,7 @@ from consentry.errors import (
     TooManyAttempts,
     UsageError,
 )
+from consentry.ledger.entry import Event
 from consentry.models.catalogue import Catalogue
 from consentry.people.consents import withdraw_consent
 from consentry.people.correct import correct_name
@@ -242,6 +243,13 @@ def _add_photos(form: FormData, sessions: MySessions, own: Mine, behind: Service
     kept = _held(own, behind).photos
     if kept + len(given) > MOST_PHOTOS:
         raise UsageError(f"{kept} photos are kept, {MOST_PHOTOS} at most", "Give fewer")
+    with behind.site.write() as session:  # the photos are compared with everyone: a search like any other
+        behind.site.log(
+            session,
+            Event.SEARCH_MADE,
+            actor=THE_PERSON,
+            payload={"kind": "enrol", "photos": len(given)},
+        )
     try:
         add_photos(
             behind.site,

@@ -258,6 +258,7 @@ def test_a_newer_photo_by_the_rules_of_enrolment(own_server: Running) -> None:
         many = [("photo", (f"{n}.png", png(1, n))) for n in range(18)]
         assert "20 at most" in client.post("/my/photos", files=many).text
     assert {person.id: person.photos for person in list_people(own_server.site)} == {ada: 3, ben: 2}
+    assert own_server.events().count(("search.made", "person")) == 5  # only what could be looked at
 
 
 def test_someone_whose_photo_was_refused_has_the_same_rights(own_server: Running) -> None:
