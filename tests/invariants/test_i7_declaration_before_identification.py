@@ -24,7 +24,7 @@ from tests.unit.people.kit import (
 )
 
 from consentry.clock import SimulatedClock
-from consentry.errors import ConsentInvalid, NotDeclared, UsageError
+from consentry.errors import ConsentInvalid, DuplicatePerson, NotDeclared, UsageError
 from consentry.people.consent import VERIFICATION
 from consentry.people.declaration import declare, require_declared
 from consentry.people.roster import Reference, gallery_snapshot
@@ -52,6 +52,18 @@ def test_1_to_1_works_before_any_declaration(tmp_path: Path) -> None:
         assert enrolled(site, 1, "Ada Example", consent(purpose=VERIFICATION)).person_id
         with pytest.raises(ConsentInvalid, match="this site may enrol for “verification”"):
             enrolled(site, 2, "Ben Example")
+
+
+def test_enrolling_compares_with_nobody_who_agreed_to_1_to_1_only(tmp_path: Path) -> None:
+    """The search for one face under two names is 1:N too."""
+    with opened(tmp_path) as site:
+        for name in ("Ada Example", "Ada Again"):  # before a declaration nobody is searched
+            enrolled(site, 1, name, consent(purpose=VERIFICATION))
+        declare(site, declaration(), actor=ACTOR)
+        enrolled(site, 1, "Ada Entrance")  # nor among those who agreed to 1:1 only
+        enrolled(site, 1, "Ada Verified", consent(purpose=VERIFICATION))
+        with pytest.raises(DuplicatePerson):
+            enrolled(site, 1, "Ada Twice")
 
 
 def test_a_consent_to_verification_is_never_searched(tmp_path: Path) -> None:

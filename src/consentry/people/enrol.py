@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,7 +34,7 @@ from consentry.people.consent import (
 from consentry.people.declaration import require_declared
 from consentry.people.keys import new_person_key
 from consentry.people.receipts import Holder, Terms, issue_receipt
-from consentry.people.roster import consents_in_force, why_not_live
+from consentry.people.roster import consents_in_force
 from consentry.people.seal import Kind, SealingKey
 from consentry.people.site import Site
 from consentry.people.templates import seal_template, templates_of
@@ -522,6 +522,23 @@ def _keep_photo(
     return blob_sha256
 
 
+def _declared_purposes(site: Site) -> tuple[str, ...]:
+    """What 1:N recognition may be used for here and now."""
+    try:
+        return require_declared(site).declaration.purposes
+    except NotDeclared:
+        return ()
+
+
+def _may_be_searched(records: Sequence[ConsentRecord], purposes: Sequence[str], unix_s: float) -> bool:
+    """Whether one of these consents allows comparing its person 1:N for one of `purposes` now."""
+    for purpose in purposes:
+        with suppress(ConsentInvalid):
+            live_consent(records, purpose=purpose, at_unix_s=unix_s, act="match")
+            return True
+    return False
+
+
 def _refuse_duplicate(
     site: Site,
     session: Session,
@@ -531,16 +548,22 @@ def _refuse_duplicate(
     retention: Retention,
     but: str | None = None,
 ) -> None:
-    """Compare with everyone whose consent is in force, except `but`.
+    """Compare with everyone whose consent to a declared purpose is in force, except `but`.
+
+    That is 1:N, so neither side may be one who agreed to 1:1 only, and before a declaration nobody is
+    compared (invariant I7). One face under two ids does no harm to a comparison with a claimed identity.
 
     Raises:
         DuplicatePerson: the best of them reaches `duplicate_cosine`.
     """
+    declared = _declared_purposes(site)
+    if candidate.consent.purpose not in declared:
+        return
     probes = rotation.turn(np.stack([sample.template for sample in candidate.samples]))
     best_cosine, best_id = -1.0, ""
     for person_id in session.scalars(select(PersonRow.id)):
         records = consents_in_force(site, session, person_id, retention)
-        if person_id == but or why_not_live(records, site.clock.unix_s()) is not None:
+        if person_id == but or not _may_be_searched(records, declared, site.clock.unix_s()):
             continue
         key = site.person_key(session, person_id)
         for template in templates_of(session, person_id, key, candidate.recogniser_sha256, rotation):
