@@ -10,8 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[3] / "src" / "consentry"
 DECIDES = {"people/consent.py"}
-WORDS_ONLY = {"console/words.py"}
-"""Chooses how to say what the decision was."""
+WORDS_ONLY = {"console/words.py", "people/receipt_page.py"}
+"""Choose how to say what was agreed or decided."""
 
 FIELDS = {"valid_from", "valid_until", "given_on", "may_be_shown"}
 STATES = {"given", "refused", "withdrawn", "expired"}
