@@ -17,9 +17,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import httpx
+import numpy as np
 import pytest
 from tests.unit.people.kit import PURPOSE, consent, declaration, duty
 
@@ -39,7 +41,7 @@ pytestmark = pytest.mark.models
 
 NAME = "Zofia Withdrawing-Example"
 COMMAND = [sys.executable, "-c", "from consentry.cli.root import main; main()"]
-PATIENCE_S = 90.0
+PATIENCE_S = 150.0
 WITHIN_S = 5.0
 _CHUNK_BYTES = 64 * 1024 * 1024
 
@@ -52,23 +54,35 @@ def found_in_memory(pid: int, needles: list[Needle]) -> set[str]:
         try:
             maps = Path(f"/proc/{pid}/maps").read_text()
             memory = held.enter_context(Path(f"/proc/{pid}/mem").open("rb", buffering=0))
+            pages = held.enter_context(Path(f"/proc/{pid}/pagemap").open("rb", buffering=0))
         except PermissionError:
             pytest.skip("needs the right to read the memory of its own child processes")
         for line in maps.splitlines():
             span, rights, *_ = line.split()
-            start, end = (int(part, 16) for part in span.split("-"))
             if not rights.startswith("rw"):
                 continue  # what nobody can write to holds what is in its file
-            tail = b""
-            for offset in range(start, end, _CHUNK_BYTES):
-                try:
-                    memory.seek(offset)
-                    chunk = tail + memory.read(min(_CHUNK_BYTES, end - offset))
-                except OSError:
-                    break  # unmapped meanwhile, or of a device
-                found |= {needle.what for needle in needles if needle.content in chunk}
-                tail = chunk[-overlap:]
+            first, last = (int(part, 16) for part in span.split("-"))
+            for start, end in _used(pages, first, last):
+                tail = b""
+                for offset in range(start, end, _CHUNK_BYTES):
+                    try:
+                        memory.seek(offset)
+                        chunk = tail + memory.read(min(_CHUNK_BYTES, end - offset))
+                    except OSError:
+                        break  # unmapped meanwhile, or of a device
+                    found |= {needle.what for needle in needles if needle.content in chunk}
+                    tail = chunk[-overlap:]
     return found
+
+
+def _used(pages: BinaryIO, first: int, last: int) -> Iterator[tuple[int, int]]:
+    """The parts of a mapping that have ever been written to: its pages in memory or swapped out."""
+    page_bytes = os.sysconf("SC_PAGE_SIZE")
+    pages.seek(first // page_bytes * 8)
+    entries = np.frombuffer(pages.read((last - first) // page_bytes * 8), np.uint64)
+    used = np.concatenate(([0], (entries >> np.uint64(62)) != 0, [0])).astype(np.int8)
+    for start, end in np.flatnonzero(np.diff(used)).reshape(-1, 2).tolist():
+        yield first + start * page_bytes, first + end * page_bytes
 
 
 class Server:
@@ -160,9 +174,9 @@ def _traces(data: Path, engines: Engines, portrait: Picture, photo: bytes, perso
         )
     (face,) = analyst.analyse(portrait)
     return [
-        *pieces("template", reference.template.tobytes(), 6),
-        *pieces("template as made", face.template.tobytes(), 6),
-        *pieces("photo", photo[len(photo) // 2 :], 4),
+        *pieces("template", reference.template.tobytes(), 4),
+        *pieces("template as made", face.template.tobytes(), 3),
+        *pieces("photo", photo[len(photo) // 2 :], 2),
         Needle("name", NAME.encode()),
         Needle("name in UTF-16", NAME.encode("utf-16-le")),
         Needle("name in UTF-32", NAME.encode("utf-32-le")),
@@ -170,6 +184,7 @@ def _traces(data: Path, engines: Engines, portrait: Picture, photo: bytes, perso
     ]
 
 
+@pytest.mark.timeout(580)
 def test_withdrawal_from_a_running_server(
     tmp_path: Path,
     demo_clip: Path,

@@ -150,7 +150,7 @@ class _Unpacking:
     def __init__(self, folder: Path, data_dir: Path, progress: Progress) -> None:
         self._folder, self._data_dir, self._progress = folder, data_dir, progress
         self._manifest: Manifest | None = None
-        self._packed = self._signature = b""
+        self._packed, self._signature = bytearray(), bytearray()
         self._next = self._done_bytes = 0
         self._path = ""
         self._file: BinaryIO | None = None
@@ -221,10 +221,11 @@ class _Unpacking:
 
     def _verify(self) -> None:
         """Whether this site made the backup, before any other byte of it is looked at."""
-        manifest = parse_manifest(self._packed)
+        packed = bytes(self._packed)
+        manifest = parse_manifest(packed)
         salt = bytes.fromhex(manifest.kdf_salt) if manifest.kdf_salt is not None else None
         key = site_key(manifest.site_uuid, salt, self._data_dir)
-        verify_manifest(manifest, self._packed, self._signature, key)
+        verify_manifest(manifest, packed, bytes(self._signature), key)
         if manifest.schema_revision not in SCHEMA_REVISIONS:
             raise DataTooNew(
                 f"the backup has schema {manifest.schema_revision}, which is newer than this program's "
