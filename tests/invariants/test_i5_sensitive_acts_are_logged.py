@@ -23,12 +23,17 @@ from tests.unit.people.kit import (
     photo,
 )
 
+from consentry.config import DEFAULT_RETENTION
 from consentry.errors import LedgerBroken
 from consentry.people.cameras import add_camera, remove_camera
 from consentry.people.consents import add_consent, record_refusal, withdraw_consent
+from consentry.people.correct import correct_name
 from consentry.people.declaration import declare
 from consentry.people.enrol import add_photos, enrol
 from consentry.people.erase import withdraw
+from consentry.people.held import note_own_view
+from consentry.people.links import hand_out_link
+from consentry.people.own_copy import ask_own_copy
 from consentry.people.receipts import receipts_of
 from consentry.people.rekey import rotate_keys
 from consentry.people.roster import export_person, list_people, show_person
@@ -94,6 +99,10 @@ ACTS: dict[str, Callable[[Site, str], object]] = {
         keep_refused=True,
     ),
     "rotate keys": lambda site, _: rotate_keys(site, actor=ACTOR),
+    "correct name": lambda site, person_id: correct_name(site, person_id, "Ben", actor=ACTOR),
+    "hand out link": lambda site, person_id: hand_out_link(site, person_id, actor=ACTOR),
+    "own view": note_own_view,
+    "own copy": lambda site, person_id: ask_own_copy(site, person_id, DEFAULT_RETENTION),
     "declare": lambda site, _: declare(site, declaration("canteen"), actor=ACTOR),
     "add camera": lambda site, _: add_camera(
         site, name="door", url="rtsp://192.0.2.1/", duty=duty(), actor=ACTOR
