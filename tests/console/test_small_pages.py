@@ -59,4 +59,4 @@ def test_without_a_session_only_the_form_is_shown(chromium: Browser, tmp_path: P
         assert seen.errors == []
         page.get_by_label("Password").fill("wrong")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("alert")).to_contain_text("name or password is wrong")
+        expect(page.get_by_role("alert")).to_contain_text("name, password or code is wrong")
