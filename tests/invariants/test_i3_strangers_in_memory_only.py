@@ -24,6 +24,7 @@ from consentry.types import Floats, Picture
 from consentry.vision.load import Engines
 
 pytestmark = pytest.mark.models
+LAST_FACE_S = 22.0
 
 
 class Remembering:
@@ -86,3 +87,34 @@ def test_no_template_of_a_stranger_is_written_or_kept(
     gc.collect()
     # the last template made may still be a local of the pipeline's last step; none is held by a track
     assert sum(reference() is not None for reference in recogniser.alive) == 0
+
+
+def test_how_many_templates_of_strangers_there_are_and_for_how_long(
+    demo_clip: Path, fast_engines: Engines
+) -> None:
+    """Measured frame by frame: a few for each face in view, none when the last has been gone for a second."""
+    recogniser = Remembering(fast_engines)
+    policy = Settings().recognition
+    pipeline = CameraPipeline(
+        "c",
+        fast_engines.detector,
+        recogniser,
+        Roster([], place=Place("c"), calibration=load_calibration(recogniser.sha256)),
+        Settings(),
+        SimulatedClock(),
+        lambda sighting: None,
+    )
+    alive: list[tuple[float, int]] = []
+    with open_source(str(demo_clip), camera="c", settings=Settings().media, clock=SystemClock()) as source:
+        for frame in source:
+            if frame.sequence % 2:
+                continue  # half of the frames take half of the time
+            for _ in pipeline.process(frame):
+                pass
+            alive.append((frame.time_s, sum(reference() is not None for reference in recogniser.alive)))
+    assert len(recogniser.made) > 30
+    tracks_at_once = 2
+    assert 0 < max(count for _, count in alive) <= tracks_at_once * (policy.track_crops + 1)
+    last_kept_s = max(time_s for time_s, count in alive if count)
+    assert last_kept_s < LAST_FACE_S + 1.5
+    assert alive[-1][1] == 0  # without the pipeline being told to finish

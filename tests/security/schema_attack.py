@@ -149,7 +149,7 @@ def _attack_one(
             allow_redirects=False,
         )
         where = f"{visitor.name}: {label} ({mode.value}): {answer.status_code}"
-        report.failures += [f"{where}: shows {text!r}" for text in hidden if text in answer.text]
+        report.failures += [f"{where}: shows {text!r}" for text in hidden if text.encode() in answer.content]
         if not visitor.may(label):
             if answer.status_code not in (400, 401, 403, 404, 405, 411, 413, 422, 429):
                 report.failures.append(f"{where}: is not refused")

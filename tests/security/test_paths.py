@@ -31,6 +31,7 @@ class Whole:
         address: Where it answers.
         owner: Token of a session of its owner.
         auditor: Token of a session of an auditor.
+        viewer: Token of a session of a viewer.
         password: The owner's.
         data: Its data folder.
     """
@@ -38,6 +39,7 @@ class Whole:
     address: str
     owner: str
     auditor: str
+    viewer: str
     password: str
     data: str
 
@@ -115,6 +117,21 @@ def test_no_spelling_gets_an_auditor_further(whole: Whole, target: str) -> None:
     assert answer.status < 500, answer
     assert PERSON not in answer.text
     assert "root:" not in answer.text
+
+
+def test_the_page_tells_a_viewer_no_more_than_the_api_does(whole: Whole) -> None:
+    """Who is enrolled is for operators; the page is for viewers too."""
+    pages = {
+        name: ask(whole, "/", Cookie=f"{COOKIE}={token}", Accept="text/html")
+        for name, token in (("owner", whole.owner), ("viewer", whole.viewer), ("auditor", whole.auditor))
+    }
+    assert PERSON in pages["owner"].text
+    assert pages["viewer"].status == 200
+    assert PERSON not in pages["viewer"].text
+    assert pages["auditor"].status == 303
+    audit = ask(whole, "/audit", Cookie=f"{COOKIE}={whole.auditor}", Accept="text/html")
+    assert audit.status == 200
+    assert PERSON not in audit.text
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ def main() -> None:
             "address": it.address,
             "owner": it.session(),
             "auditor": it.session(it.user("auditor")),
+            "viewer": it.session(it.user("viewer")),
             "password": it.password,
             "data": str(it.site.data_dir),
         }

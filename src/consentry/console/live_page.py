@@ -58,6 +58,7 @@ class LivePage:
 
     def __init__(self, services: Services, asking: SignedIn) -> None:
         self._services, self._hub, self._asking = services, services.hub, asking
+        self._lists_people = asking.may_use("GET /api/v1/people")
         self._changes = -1
         self._newest_id: int | None = None
         self._cameras: tuple[Camera, ...] | None = None
@@ -69,7 +70,7 @@ class LivePage:
         Raises:
             ConsentryError: the view could not be logged, so it must not be shown.
         """
-        for what in ("sightings", "people"):
+        for what in ("sightings", "people") if self._lists_people else ("sightings",):
             await run_in_threadpool(
                 self._services.views.opened, self._asking.user, self._asking.session_token, what
             )
@@ -82,7 +83,8 @@ class LivePage:
                 self._camera_area = html.section().props('aria-label="Cameras"').classes("c-cameras")
                 with html.div().classes("c-side"):
                     self._feed, self._feed_count = _card("Sightings", "sightings")
-                    self._people, self._people_count = _card("Enrolled people", "people")
+                    if self._lists_people:
+                        self._people, self._people_count = _card("Enrolled people", "people")
             html.footer(
                 "Faces of people who are not enrolled are covered before a picture leaves the process that "
                 "reads the camera. Scores are cosines, not probabilities. Nothing on this page is fetched "
@@ -113,7 +115,8 @@ class LivePage:
         self._changes = changes
         self._show_banners(snapshot)
         self._show_sightings(snapshot)
-        self._show_people(snapshot)
+        if self._lists_people:
+            self._show_people(snapshot)
 
     def _read(self) -> _Snapshot:
         site, settings = self._services.site, self._services.settings
