@@ -29,7 +29,12 @@ bench: $(VENV)/.peers models  ## measure against the peers, installed apart in .
 	$(BIN)/consentry bench redact --json
 	$(BIN)/consentry bench search --json
 
-soak: $(VENV)/.dev models  ## ten minutes of looping video: memory must stay flat
+soak: $(VENV)/.dev models  ## in full what `make test` runs short: tampering, erasure, kills, odd requests, memory
+	$(BIN)/python -m tests.invariants.soak_ledger --mutations 10000
+	$(BIN)/python -m tests.invariants.soak_erasure --histories 100
+	$(BIN)/python -W error -m tests.faults.soak_kill --kills 200 --seed 1
+	$(BIN)/python -m tests.security.soak_schemathesis --examples 200
+	$(BIN)/consentry bench ledger --json
 	$(BIN)/consentry bench watch --minutes 10 --json
 
 screenshots: $(VENV)/.dev system models  ## renew docs/images from the running demo

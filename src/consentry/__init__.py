@@ -2,7 +2,7 @@
 
 import os
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Before any library is imported, and for every process started from here (invariant I6): onnxruntime reports
 # to its maker unless told not to before it loads, and FastAPI exports traces where the environment says so.
