@@ -174,6 +174,29 @@ class Oidc(BaseModel):
         return https_or_loopback(issuer) if issuer else issuer
 
 
+class WitnessAddress(BaseModel):
+    """A witness on another machine: where it is, and its public key."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(pattern=r"^https?://[^\s@/?#]+(/[^\s@?#]*)?$")
+    vkey: str
+
+
+class Ledger(BaseModel):
+    """The log, and who watches over it from outside."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    witnesses: list[WitnessAddress] = Field(
+        default_factory=list,
+        description='Witnesses to ask for cosignatures: `{url = "http://pi:8081", vkey = "…"}` each.',
+    )
+    witness_every_s: float = Field(
+        60.0, ge=1.0, description="Seconds between two rounds of asking, if the log has grown."
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one installation."""
 
@@ -189,6 +212,7 @@ class Settings(BaseSettings):
     oidc: Oidc = Field(default_factory=Oidc)
     notify: Notify = Field(default_factory=Notify)
     media: Media = Field(default_factory=Media)
+    ledger: Ledger = Field(default_factory=Ledger)
 
     @classmethod
     def settings_customise_sources(

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from consentry.bench import ledger as bench_ledger
 from consentry.bench import redact as bench_redact
 from consentry.bench import search as bench_search
 from consentry.bench import tracking as bench_tracking
@@ -121,6 +122,24 @@ def watch(
     with _bar("Measuring the pipeline") as progress:
         figures = bench_watch.run(
             engines(settings.vision), settings, minutes=minutes, clock=SystemClock(), progress=progress
+        )
+    _report(figures, json_out)
+
+
+@app.command()
+def ledger(
+    appends: Annotated[int, typer.Option(min=8, help="Durable appends of each figure.")] = 2000,
+    entries: Annotated[int, typer.Option(min=1000, help="Size of the log proved and verified.")] = 100_000,
+    data: DataDir = None,
+    json_out: JsonOut = False,
+) -> None:
+    """Time durable appends, proofs and a full verification of the ledger, on the disk of the data folder."""
+    folder = data_dir(data)
+    while not folder.is_dir():
+        folder = folder.parent
+    with _bar("Measuring the ledger") as progress:
+        figures = bench_ledger.run(
+            appends=appends, entries=entries, folder=folder, clock=SystemClock(), progress=progress
         )
     _report(figures, json_out)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 import rfc8785
@@ -76,7 +76,7 @@ class Entry:
         seq: Position in the tree, from 0.
         time_unix_ms: When it happened, milliseconds since 1970 UTC.
         event: A value of `Event`.
-        actor: Who did it: `cli:NAME` or a user of the server.
+        actor: Who did it: `cli:` and a user number, `user:` and an id, or `consentry`. Never a name.
         subject_pseudonym: HMAC under the key of the person it is about, hexadecimal; None if about nobody.
         payload_commitment: SHA-256 of salt and payload, hexadecimal.
     """
@@ -90,7 +90,10 @@ class Entry:
 
     def leaf(self) -> bytes:
         """The canonical JSON (RFC 8785) of all attributes."""
-        return rfc8785.dumps(asdict(self))
+        return rfc8785.dumps({name: getattr(self, name) for name in _FIELDS})
+
+
+_FIELDS = tuple(field.name for field in fields(Entry))
 
 
 def canonical_payload(payload: Payload) -> str:

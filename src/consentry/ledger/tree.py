@@ -86,21 +86,20 @@ def frontier_of(leaf_hashes: Iterable[bytes]) -> Frontier:
     return frontier
 
 
+def perfect_root(hashes: Sequence[bytes]) -> bytes:
+    """The root over hashes whose number is a power of two."""
+    while len(hashes) > 1:
+        hashes = [node_hash(left, right) for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
+    return hashes[0]
+
+
 def inclusion_proof(index: int, leaf_hashes: Sequence[bytes]) -> list[bytes]:
     """The audit path of leaf `index`, from the leaf's sibling up (RFC 6962 section 2.1.1).
 
     Raises:
         ValueError: there is no such leaf.
     """
-    if not 0 <= index < len(leaf_hashes):
-        raise ValueError(f"leaf {index} is not in a tree of {len(leaf_hashes)}")
-    if len(leaf_hashes) == 1:
-        return []
-    split = _split(len(leaf_hashes))
-    left, right = leaf_hashes[:split], leaf_hashes[split:]
-    if index < split:
-        return [*inclusion_proof(index, left), frontier_of(right).root()]
-    return [*inclusion_proof(index - split, right), frontier_of(left).root()]
+    return _roots(inclusion_ranges(index, len(leaf_hashes)), leaf_hashes)
 
 
 def consistency_proof(old_size: int, leaf_hashes: Sequence[bytes]) -> list[bytes]:
@@ -111,21 +110,57 @@ def consistency_proof(old_size: int, leaf_hashes: Sequence[bytes]) -> list[bytes
     Raises:
         ValueError: `old_size` is negative or larger than the tree.
     """
-    if not 0 <= old_size <= len(leaf_hashes):
-        raise ValueError(f"a tree of {len(leaf_hashes)} leaves has no prefix of {old_size}")
-    if old_size in {0, len(leaf_hashes)}:
+    return _roots(consistency_ranges(old_size, len(leaf_hashes)), leaf_hashes)
+
+
+def _roots(ranges: Iterable[tuple[int, int]], leaf_hashes: Sequence[bytes]) -> list[bytes]:
+    return [frontier_of(leaf_hashes[start:end]).root() for start, end in ranges]
+
+
+def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
+    """The leaves, from first to before last, under each hash of the audit path of leaf `index`.
+
+    Raises:
+        ValueError: there is no such leaf.
+    """
+    if not 0 <= index < size:
+        raise ValueError(f"leaf {index} is not in a tree of {size}")
+    ranges = []
+    start, end = 0, size
+    while end - start > 1:
+        split = start + _split(end - start)
+        if index < split:
+            ranges.append((split, end))
+            end = split
+        else:
+            ranges.append((start, split))
+            start = split
+    return ranges[::-1]
+
+
+def consistency_ranges(old_size: int, size: int) -> list[tuple[int, int]]:
+    """The leaves under each hash of the proof that the tree of `old_size` is a prefix of that of `size`.
+
+    Raises:
+        ValueError: `old_size` is negative or larger than `size`.
+    """
+    if not 0 <= old_size <= size:
+        raise ValueError(f"a tree of {size} leaves has no prefix of {old_size}")
+    if old_size in {0, size}:
         return []
-    return _subproof(old_size, leaf_hashes, whole=True)
-
-
-def _subproof(old_size: int, leaf_hashes: Sequence[bytes], *, whole: bool) -> list[bytes]:
-    if old_size == len(leaf_hashes):
-        return [] if whole else [frontier_of(leaf_hashes).root()]
-    split = _split(len(leaf_hashes))
-    left, right = leaf_hashes[:split], leaf_hashes[split:]
-    if old_size <= split:
-        return [*_subproof(old_size, left, whole=whole), frontier_of(right).root()]
-    return [*_subproof(old_size - split, right, whole=False), frontier_of(left).root()]
+    ranges = []
+    start, end = 0, size
+    while end > old_size:
+        split = start + _split(end - start)
+        if old_size <= split:
+            ranges.append((split, end))
+            end = split
+        else:
+            ranges.append((start, split))
+            start = split
+    if start > 0:  # else the verifier has this one: the old tree is perfect
+        ranges.append((start, end))
+    return ranges[::-1]
 
 
 def _split(size: int) -> int:

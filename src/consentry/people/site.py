@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from consentry.clock import Clock
-from consentry.errors import DataDamaged, NotFound, SiteKeyMissing
+from consentry.errors import DataDamaged, LedgerBroken, NotFound, SiteKeyMissing
 from consentry.ledger.entry import Entry, Event, Payload
 from consentry.ledger.log import Ledger
 from consentry.people.keys import new_salt, person_key, site_key
@@ -69,7 +69,8 @@ class Site:
         """The installation in `data_dir`, made first if there is none and `create` is set.
 
         Finishes what a killed process left: removes blobs that no row names, and rewrites the database if
-        someone's erasure got no further than deleting the rows.
+        someone's erasure got no further than deleting the rows. Cuts the ledger of an older version into
+        tiles.
 
         Raises:
             NotFound: there is no installation and `create` is not set.
@@ -88,10 +89,20 @@ class Site:
                 _create(database, data_dir, clock, kdf_salt)
             site = cls(data_dir, database, clock)
             remove_strays(database, site.blobs)
+            site._ensure_tiles()
             if is_compaction_pending(database):
                 finish_erasures(database, site.now_unix_ms())
             undo.pop_all()
         return site
+
+    def _ensure_tiles(self) -> None:
+        """Cut the ledger of an older version into tiles; one that is broken is left for `verify` to tell."""
+        with self.read() as session:
+            if not self.ledger.lacks_tiles(session.connection()):
+                return
+        with suppress(LedgerBroken), self.write() as session:
+            if self.ledger.lacks_tiles(session.connection()):
+                self.ledger.build_tiles(session.connection())
 
     def close(self) -> None:
         """Close the database; a second call does nothing."""

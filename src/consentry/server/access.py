@@ -84,8 +84,13 @@ ACCESS: Final[dict[str, Access]] = {
     "POST /api/v1/identify": OPERATING,
     # the site
     "GET /api/v1/declaration": ANYONE,
-    "GET /api/v1/ledger/checkpoint": ANYONE,
     "GET /api/v1/models": ANYONE,
+    # the ledger
+    "GET /ledger/checkpoint": OPEN,
+    "GET /ledger/tile/{level}/{path:path}": OPEN,
+    "GET /api/v1/ledger/checkpoint": ANYONE,
+    "GET /api/v1/ledger/entries": AUDITING,
+    "GET /api/v1/ledger/entries/{seq}/proof": AUDITING,
     # pages
     "GET /": VIEWING,
     "GET /approvals": OPERATING,

@@ -1,4 +1,4 @@
-"""What an auditor asks first: the declaration, the ledger's checkpoint, and the models in use."""
+"""What an auditor asks first: the declaration, and the models in use."""
 
 from __future__ import annotations
 
@@ -26,13 +26,6 @@ class DeclarationOut(BaseModel):
     is_demo: bool
     made: str | None
     declaration: dict[str, Any] | None
-
-
-class CheckpointOut(BaseModel):
-    """The ledger's newest signed checkpoint (C2SP tlog-checkpoint) and the key that verifies it."""
-
-    checkpoint: str
-    verifier_key: str
 
 
 class ModelOut(BaseModel):
@@ -63,14 +56,6 @@ def declaration(behind: Behind) -> DeclarationOut:
         made=iso_utc(newest.made_unix_ms / _MS_PER_S) if newest else None,
         declaration=newest.declaration.model_dump(mode="json") if newest else None,
     )
-
-
-@routes.get("/ledger/checkpoint")
-def checkpoint(behind: Behind) -> CheckpointOut:
-    """The state of the ledger, to keep elsewhere and compare later."""
-    with behind.site.read() as session:
-        note = behind.site.ledger.checkpoint(session.connection())
-    return CheckpointOut(checkpoint=note, verifier_key=str(behind.site.ledger.verifier))
 
 
 @routes.get("/models")

@@ -5,7 +5,16 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 import consentry
-from consentry.server import api_approvals, api_live, api_people, api_session, api_site, api_tokens, api_users
+from consentry.server import (
+    api_approvals,
+    api_ledger,
+    api_live,
+    api_people,
+    api_session,
+    api_site,
+    api_tokens,
+    api_users,
+)
 from consentry.server.account_page import account_routes
 from consentry.server.guard import Guard
 from consentry.server.oidc_pages import oidc_routes
@@ -37,6 +46,7 @@ def create_app(services: Services, *, demo_link: OneTimeLink | None = None) -> F
     app.include_router(login_routes)
     app.include_router(account_routes)
     app.include_router(oidc_routes)
+    app.include_router(api_ledger.open_routes)
     app.mount(API_PATH, api)
     app.add_middleware(Guard, services=services)
     return app
@@ -62,6 +72,7 @@ def _api() -> FastAPI:
         api_people.routes,
         api_site.routes,
         api_approvals.routes,
+        api_ledger.routes,
     ):
         api.include_router(routes, dependencies=closed)
     return api

@@ -1,4 +1,6 @@
-"""The hub's threads: one keeps the worker process alive, one tells it who may be recognised."""
+"""The hub's threads: one keeps the worker process alive, one tells it who may be recognised, one has the
+ledger cosigned if there are witnesses.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +35,7 @@ from consentry.pipeline.messages import (
 )
 from consentry.pipeline.worker import STOP_WITHIN_S, recogniser_sha256, worker_process
 from consentry.server.live import LiveState
+from consentry.server.witnessing import keep_witnessed
 from consentry.vision.runtime import Runtime
 
 POLL_S = 0.5
@@ -147,6 +150,11 @@ class Hub:
             threading.Thread(target=self._keep_worker, name="keep worker", daemon=True),
             threading.Thread(target=self._keep_roster, name="keep roster", daemon=True),
         ]
+        if settings.ledger.witnesses:
+            arguments = site, settings.ledger, self._stopping
+            self._threads.append(
+                threading.Thread(target=keep_witnessed, args=arguments, name="keep witnessed", daemon=True)
+            )
 
     def start(self) -> None:
         """Read who and what there is, and start the threads.
@@ -185,7 +193,7 @@ class Hub:
 
     @property
     def healthy(self) -> bool:
-        """Whether both threads run; after a fault of the program in one of them, restart the hub."""
+        """Whether all threads run; after a fault of the program in one of them, restart the hub."""
         return all(thread.is_alive() for thread in self._threads)
 
     @property

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
 from consentry.errors import LedgerBroken, NotFound, UsageError
-from consentry.ledger import log as log_module
+from consentry.ledger import tables
 from consentry.ledger.checkpoint import Checkpoint, open_note
 from consentry.ledger.entry import Event
 from consentry.ledger.log import Ledger
+from consentry.ledger.tiles import tile_shapes
 from consentry.ledger.tree import leaf_hash, verify_inclusion
 from consentry.store.database import Database, open_database
 from consentry.store.schema import Base
@@ -56,7 +57,7 @@ def _fill(connection: Connection, count: int = COUNT) -> None:
 
 
 def test_named_columns_are_the_tables_own() -> None:
-    for named in (log_module.ENTRY, log_module.PAYLOAD, log_module.HEAD):
+    for named in (tables.ENTRY, tables.PAYLOAD, tables.HEAD, tables.TILE, tables.COSIGNATURE):
         assert list(named.c.keys()) == list(Base.metadata.tables[named.name].c.keys())
 
 
@@ -107,6 +108,10 @@ TAMPERINGS = {
     "changed size in checkpoint": "UPDATE ledger_head"
     " SET checkpoint = replace(checkpoint, char(10) || '9', char(10) || '8')",
     "lost head": "DELETE FROM ledger_head",
+    "changed tile": "UPDATE ledger_tile SET hashes = zeroblob(length(hashes))",
+    "cut tile": "UPDATE ledger_tile SET hashes = substr(hashes, 1, 64)",
+    "lost tiles": "DELETE FROM ledger_tile",
+    "added tile": "INSERT INTO ledger_tile VALUES (1, 0, zeroblob(32))",
 }
 
 
@@ -162,6 +167,106 @@ def test_nothing_is_built_on_a_changed_head(database: Database) -> None:
         connection.execute(text("UPDATE ledger_head SET frontier = zeroblob(64)"))
         with pytest.raises(LedgerBroken, match="not the one that was signed"):
             _fill(connection, 1)
+
+
+def test_nothing_is_built_on_changed_tiles(database: Database) -> None:
+    with _rolled_back(database) as connection:
+        _fill(connection, 3)
+        connection.execute(text("UPDATE ledger_tile SET hashes = substr(hashes, 1, 64)"))
+        with pytest.raises(LedgerBroken, match="do not fit its head"):
+            _fill(connection, 1)
+    with _rolled_back(database) as connection:
+        _fill(connection, 3)
+        connection.execute(text("UPDATE ledger_tile SET hashes = zeroblob(96)"))
+        with pytest.raises(LedgerBroken, match="does not lead to"):
+            LEDGER.prove(connection, 1)
+        with pytest.raises(LedgerBroken, match="do not lead to"):
+            LEDGER.prove_extends(connection, 2)
+
+
+def test_tiles_grow_with_the_log(database: Database) -> None:
+    with _rolled_back(database) as connection:
+        for size in (255, 256, 257, 513):
+            _fill(connection, size - LEDGER.signed_head(connection).size)
+            stored = connection.execute(
+                text("SELECT level, tile_index, length(hashes) / 32 FROM ledger_tile")
+            )
+            assert sorted(map(tuple, stored)) == sorted(tile_shapes(size))
+            assert LEDGER.verify(connection).size == size
+            head = LEDGER.signed_head(connection)
+            for seq in (0, 100, size - 1):
+                proof = LEDGER.prove(connection, seq)
+                assert verify_inclusion(leaf_hash(proof.leaf), seq, size, proof.path, head.root)
+
+
+def test_a_log_from_before_tiles_gets_them(database: Database) -> None:
+    with _rolled_back(database) as connection:
+        assert not LEDGER.lacks_tiles(connection)  # an empty log has none to lack
+        _fill(connection, 300)
+        before = connection.execute(text("SELECT * FROM ledger_tile ORDER BY level, tile_index")).all()
+        connection.execute(text("DELETE FROM ledger_tile"))
+        assert LEDGER.lacks_tiles(connection)
+        LEDGER.build_tiles(connection)
+        assert not LEDGER.lacks_tiles(connection)
+        assert (
+            connection.execute(text("SELECT * FROM ledger_tile ORDER BY level, tile_index")).all() == before
+        )
+        connection.execute(text("DELETE FROM ledger_tile"))
+        connection.execute(text("UPDATE ledger_entry SET actor = 'x' WHERE seq = 7"))
+        with pytest.raises(LedgerBroken, match="do not lead to the signed checkpoint"):
+            LEDGER.build_tiles(connection)
+
+
+def _delete(connection: Connection, before_unix_ms: int) -> int:
+    deleted = LEDGER.delete_payloads(connection, before_unix_ms)
+    LEDGER.append(
+        connection,
+        event=Event.LEDGER_PAYLOADS_DELETED,
+        actor="user",
+        time_unix_ms=1_800_000_000_100,
+        payload={"before_unix_ms": before_unix_ms},
+    )
+    return deleted
+
+
+def test_payloads_may_go_with_a_logged_deletion(database: Database) -> None:
+    first = 1_800_000_000_000
+    with _rolled_back(database) as connection:
+        _fill(connection)
+        assert _delete(connection, first + 4) == 4
+        assert LEDGER.verify(connection).payloads_erased == 4
+        assert _delete(connection, first + 200) == COUNT - 4  # but not what tells of the first deletion
+        assert LEDGER.verify(connection).payloads_kept == 2
+        connection.execute(text("DELETE FROM ledger_payload WHERE seq = 9"))
+        with pytest.raises(LedgerBroken, match="payload of ledger entry 9 was removed"):
+            LEDGER.verify(connection)
+
+
+@pytest.mark.parametrize(
+    ("statement", "lost"),
+    [
+        ("DELETE FROM ledger_payload WHERE seq = 4", 4),  # younger than what was agreed to
+        ("DELETE FROM ledger_payload WHERE seq = 9", 0),  # what allows the gaps is gone itself
+    ],
+)
+def test_a_deletion_covers_what_it_says_and_no_more(database: Database, statement: str, lost: int) -> None:
+    with _rolled_back(database) as connection:
+        _fill(connection)
+        _delete(connection, 1_800_000_000_004)
+        connection.execute(text(statement))
+        with pytest.raises(LedgerBroken, match=f"payload of ledger entry {lost} was removed"):
+            LEDGER.verify(connection)
+
+
+def test_a_deletion_does_not_cover_what_comes_after_it(database: Database) -> None:
+    with _rolled_back(database) as connection:
+        _fill(connection, 2)
+        _delete(connection, 1_900_000_000_000)
+        _fill(connection, 1)
+        assert LEDGER.verify(connection).payloads_erased == 2
+        connection.execute(text("DELETE FROM ledger_payload WHERE seq = 3"))
+        with pytest.raises(LedgerBroken, match="payload of ledger entry 3 was removed"):
+            LEDGER.verify(connection)
 
 
 def test_payloads_may_go_with_a_withdrawal_only(database: Database) -> None:
