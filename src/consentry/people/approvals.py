@@ -131,6 +131,8 @@ def ask(site: Site, wanted: NewApproval, *, user_id: str) -> Approval:
     """
     payload = _checked(wanted.kind, wanted.payload)
     now_unix_ms = site.now_unix_ms()
+    if "before" in payload and datetime.fromisoformat(payload["before"]) > _moment(now_unix_ms):
+        raise UsageError("`before` has not come yet", "Give a moment that has passed")
     with site.write() as session:
         _require_role(session, user_id, MAY_ASK[wanted.kind])
         row = ApprovalRow(
@@ -256,6 +258,10 @@ def _checked(kind: ApprovalKind, payload: Mapping[str, Any]) -> dict[str, Any]:
     elif "start" in document and document["start"] >= document["end"]:
         raise UsageError("the period ends before it begins", "Correct start and end")
     return document
+
+
+def _moment(unix_ms: int) -> datetime:
+    return datetime.fromtimestamp(unix_ms / 1000, UTC)
 
 
 def _allow_setting(session: Session, row: ApprovalRow) -> None:

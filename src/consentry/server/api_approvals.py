@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 
 from consentry.clock import iso_utc
@@ -21,9 +23,11 @@ from consentry.people.approvals import (
     ask,
     list_approvals,
     refuse,
+    require_agreed,
 )
 from consentry.people.bulk import export_sightings
 from consentry.people.confirmations import Answer, Confirmation, Outcome, confirmation
+from consentry.people.ledger_payloads import delete_old_payloads
 from consentry.server.services import Asking, Behind
 
 _MS_PER_S = 1000
@@ -120,6 +124,17 @@ def result(approval_id: str, asking: Asking, behind: Behind) -> Response:
         written = export_sightings(behind.site, approval_id, user_id=asking.user.id)
         headers = {"Content-Disposition": f'attachment; filename="sightings-{approval_id[:8]}.csv"'}
         return Response(written, media_type="text/csv; charset=utf-8", headers=headers)
+    if approval.kind == "ledger.delete_payloads":
+        with behind.site.write() as session:
+            require_agreed(behind.site, session, approval_id, approval.kind, user_id=asking.user.id)
+        before_unix_ms = round(datetime.fromisoformat(approval.payload["before"]).timestamp() * _MS_PER_S)
+        deleted = delete_old_payloads(
+            behind.site,
+            before_unix_ms=before_unix_ms,
+            approval_id=approval_id,
+            actor=asking.user.actor,
+        )
+        return JSONResponse({"deleted": deleted})
     raise ApprovalNeeded(f"{approval.kind} has no result to fetch", "See docs/access.md for what follows it")
 
 

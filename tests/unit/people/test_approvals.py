@@ -188,6 +188,7 @@ def test_who_was_disabled_or_demoted_neither_agrees_nor_goes_on(site: Site) -> N
         ("bulk.export", {"start": "yesterday", "end": START.isoformat()}),
         ("bulk.export", {"start": START.isoformat(), "end": START.isoformat(), "more": 1}),
         ("ledger.delete_payloads", {}),
+        ("ledger.delete_payloads", {"before": "2030-01-01T00:00:00Z"}),
     ],
 )
 def test_what_cannot_be_asked_for(site: Site, kind: ApprovalKind, payload: dict[str, object]) -> None:

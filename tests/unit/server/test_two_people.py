@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -169,6 +170,22 @@ def test_asking_agreeing_and_fetching_by_the_api(own_server: Running) -> None:
         assert owner.post(f"/api/v1/approvals/{own['id']}/refuse").json()["state"] == "refused"
         wrong = owner.post("/api/v1/approvals", json={**wanted, "payload": {}})
         assert wrong.status_code == 400
+
+
+def test_old_payloads_of_the_ledger_go_once_two_people_agreed(own_server: Running) -> None:
+    own_server.clock.advance(3600)
+    before = datetime.fromtimestamp(own_server.clock.unix_s(), UTC).isoformat()
+    wanted = {"kind": "ledger.delete_payloads", "payload": {"before": before}, "reason": "a year is over"}
+    own_server.clock.advance(1)
+    with own_server.owner() as owner, own_server.as_role("admin") as admin:
+        own_server.clock.advance(1)
+        path = f"/api/v1/approvals/{owner.post('/api/v1/approvals', json=wanted).json()['id']}"
+        assert owner.post(f"{path}/result").status_code == 409
+        assert admin.post(f"{path}/agree").json()["state"] == "agreed"
+        assert admin.post(f"{path}/result").status_code == 409
+        assert owner.post(f"{path}/result").json()["deleted"] > 0
+        assert owner.post(f"{path}/result").status_code == 409
+    assert own_server.events()[-1] == ("ledger.payloads_deleted", own_server.owner_actor)
 
 
 def test_what_is_set_but_refused_is_told(tmp_path: Path) -> None:
