@@ -17,6 +17,7 @@ from typing import Any
 
 from consentry.clock import iso_utc
 from consentry.config import Retention
+from consentry.gallery.rounding import rounded
 from consentry.ledger.entry import Event
 from consentry.people.held import Held, log_own_act, own_photo, read_held
 from consentry.people.receipts import receipts_of
@@ -161,8 +162,8 @@ def _line(recorded: RecordedSighting) -> str:
         "first": _time(seen.first_unix_ms),
         "last": _time(seen.last_unix_ms),
         "decision": seen.decision,
-        "score": round(seen.score_cosine, 2) if seen.score_cosine is not None else None,
-        "threshold": round(seen.known_cosine, 2),
+        "score": rounded(seen.score_cosine),
+        "threshold": rounded(seen.known_cosine),
         "recogniser_sha256": seen.recogniser_sha256,
         "calibration": seen.calibration,
     }

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -29,6 +28,7 @@ from consentry.server.access import (
     methods_at,
     row_for,
 )
+from consentry.server.cookies import cookie_of
 from consentry.server.my_page import show_refusal
 from consentry.server.my_session import MY_PATH, MY_PHOTOS, MySessions, my_token
 from consentry.server.problems import LengthMissing, MethodNotAllowed, TooLarge, TooSlow, problem_of
@@ -175,11 +175,7 @@ class _Watched:
 
 def session_token_of(headers: Headers) -> str | None:
     """The session token that a request bears."""
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return None
-    return morsel.value if morsel is not None else None
+    return cookie_of(headers, COOKIE)
 
 
 def _bearer(headers: Headers) -> str | None:

@@ -9,7 +9,6 @@ import hashlib
 import secrets
 import threading
 from dataclasses import dataclass, replace
-from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -19,6 +18,7 @@ from consentry.errors import NotFound, TooManyAttempts
 from consentry.people.held import note_own_view
 from consentry.people.links import person_behind
 from consentry.people.site import Site
+from consentry.server.cookies import cookie_of
 from consentry.server.users import Lockout
 
 MY_COOKIE = "consentry_my"
@@ -150,11 +150,7 @@ class MySessions:
 
 def my_token(headers: Headers) -> str | None:
     """The token of such a session that a request bears."""
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(MY_COOKIE)
-    except CookieError:
-        return None
-    return morsel.value if morsel is not None else None
+    return cookie_of(headers, MY_COOKIE)
 
 
 def set_my_cookie(response: Response, token: str, *, secure: bool) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 from collections.abc import Iterable, Sequence
 
 from fastapi.responses import HTMLResponse
 
-_STYLE = """
-:root { color-scheme: light dark; --back: #f4f6f8; --card: #fff; --ink: #17202b; --soft: #556372;
-  --line: #d5dce4; --main: #0b6b5d; --on-main: #fff; --bad: #a3262a; --bad-back: #fde7e7; }
-@media (prefers-color-scheme: dark) { :root { --back: #10151b; --card: #19202a; --ink: #e7ecf2;
-  --soft: #9fadbc; --line: #2c3643; --main: #4fc3ae; --on-main: #06231e; --bad: #ff9f9a;
-  --bad-back: #3d1b1d; } }
-* { box-sizing: border-box; }
+from consentry.server.plain_page import PALETTE, plain_page
+
+_STYLE = (
+    PALETTE
+    + """
+:root { --bad-back: #fde7e7; }
+@media (prefers-color-scheme: dark) { :root { --bad-back: #3d1b1d; } }
 body { margin: 0; background: var(--back); color: var(--ink); font: 1rem/1.55 system-ui, sans-serif; }
 main { max-width: 50rem; margin: 0 auto; padding: 2.5rem 1.25rem 3rem; overflow-wrap: anywhere; }
 h1 { margin: 0 0 .5rem; font-size: 1.75rem; line-height: 1.2; }
@@ -24,7 +22,6 @@ p, ul { margin: 0 0 .8rem; }
 ul { padding-left: 1.2rem; }
 .lead, .hint, caption { color: var(--soft); }
 .hint { margin: 0 0 .35rem; font-size: .875rem; }
-a { color: var(--main); }
 .wide { overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; margin: 0 0 1rem; font-size: .94rem; }
 th, td { text-align: left; vertical-align: top; padding: .45rem .75rem .45rem 0;
@@ -48,7 +45,6 @@ textarea { min-height: 6rem; resize: vertical; }
 [aria-invalid=true] { border-color: var(--bad) !important; }
 button { margin-top: 1.75rem; padding: .7rem 1.4rem; font: inherit; font-weight: 600; cursor: pointer;
   color: var(--on-main); background: var(--main); border: 0; border-radius: 8px; }
-:focus-visible { outline: 3px solid var(--main); outline-offset: 2px; }
 .bad { color: var(--bad); font-weight: 600; }
 p.bad { margin: .3rem 0 0; }
 div.bad { background: var(--bad-back); border-radius: 10px; padding: .7rem 1rem; margin: 1rem 0; }
@@ -58,15 +54,7 @@ footer { margin-top: 2.5rem; padding-top: 1rem; border-top: 1px solid var(--line
   --line: #999; --main: #000; } main { max-width: none; padding: 0; } a { text-decoration: none; }
   h2 { break-after: avoid; } tr, pre { break-inside: avoid; } }
 """
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
 )
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title} · Consentry</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,"><style>{style}</style></head><body><main>{body}</main></body></html>"""
 
 
 def sheet(title: str, body: str, *, status: int = 200) -> HTMLResponse:
@@ -77,11 +65,7 @@ def sheet(title: str, body: str, *, status: int = 200) -> HTMLResponse:
         body: HTML; everything in it that is not fixed went through `text`.
         status: HTTP status.
     """
-    return HTMLResponse(
-        _PAGE.format(title=text(title), style=_STYLE, body=body),
-        status_code=status,
-        headers={"Content-Security-Policy": _POLICY},
-    )
+    return plain_page(title, body, style=_STYLE, status=status)
 
 
 def text(value: object) -> str:
