@@ -17,6 +17,7 @@ from consentry.clock import Clock
 from consentry.ledger.entry import Event
 from consentry.people.keys import FILE_VARIABLE, KEY_VARIABLE, PASSPHRASE_VARIABLE
 from consentry.people.site import Site
+from consentry.people.tombstones import FILE_VARIABLE as TOMBSTONES_VARIABLE
 
 THREADS = 4
 PROOFS = 200
@@ -105,11 +106,13 @@ def _timed(clock: Clock, act: Callable[[], object]) -> float:
 
 @contextmanager
 def _own_key(folder: Path) -> Iterator[None]:
-    """Within the block new installations take their key from `folder`, whatever the environment says."""
-    before = {name: os.environ.pop(name, None) for name in (FILE_VARIABLE, KEY_VARIABLE, PASSPHRASE_VARIABLE)}
-    os.environ[FILE_VARIABLE] = str(folder / "site.key")
+    """Within the block new installations keep key and tombstones in `folder`, whatever is set outside."""
+    own = {FILE_VARIABLE: str(folder / "site.key"), TOMBSTONES_VARIABLE: str(folder / "tombstones")}
+    before = {name: os.environ.pop(name, None) for name in (*own, KEY_VARIABLE, PASSPHRASE_VARIABLE)}
+    os.environ.update(own)
     try:
         yield
     finally:
-        del os.environ[FILE_VARIABLE]
+        for name in own:
+            del os.environ[name]
         os.environ.update({name: value for name, value in before.items() if value is not None})

@@ -16,6 +16,7 @@ import errno
 import hashlib
 import os
 import re
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -98,8 +99,7 @@ class TombstoneFile:
     def _make(self) -> None:
         """An empty list, complete once it has its name."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
-        unfinished.unlink(missing_ok=True)
+        unfinished = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}.part")
         write_new_file(unfinished, f"{_HEADER} {self._site_uuid}\n".encode())
         unfinished.replace(self.path)
         sync_folder(self.path.parent)

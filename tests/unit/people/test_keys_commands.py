@@ -31,7 +31,7 @@ def test_rotate_and_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with opened(tmp_path) as site:
         enrolled(site, 1, "Ada Example")
     assert run("show").startswith("Template key version 1, made 2027-01-15T08:00:00.000Z")
-    assert json.loads(run("rotate", "--json")) == {"version": 2, "people": 1, "templates": 2, "ledger_seq": 3}
+    assert json.loads(run("rotate", "--json")) == {"version": 2, "people": 1, "templates": 2, "ledger_seq": 4}
     said = run("rotate") + run("show") + run("show", "--json")
     assert "The template key is now version 3: 2 template(s) of 1 person(s)" in said
     with opened(tmp_path) as site, site.read() as session:

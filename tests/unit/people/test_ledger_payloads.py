@@ -32,14 +32,14 @@ def test_old_payloads_go_and_that_is_logged(tmp_path: Path) -> None:
         clock.advance(3600)
         show_person(site, person_id, actor=ACTOR)
         before_unix_ms = site.now_unix_ms()
-        assert delete_old_payloads(site, before_unix_ms=before_unix_ms, approval_id="a1", actor="b") == 3
-        assert _kept(site) == [(3, "person.viewed"), (4, "ledger.payloads_deleted")]
+        assert delete_old_payloads(site, before_unix_ms=before_unix_ms, approval_id="a1", actor="b") == 4
+        assert _kept(site) == [(4, "person.viewed"), (5, "ledger.payloads_deleted")]
         with site.read() as session:
-            assert site.ledger.verify(session.connection()).payloads_erased == 3
+            assert site.ledger.verify(session.connection()).payloads_erased == 4
             (payload,) = session.execute(
-                text("SELECT payload_json FROM ledger_payload WHERE seq = 4")
+                text("SELECT payload_json FROM ledger_payload WHERE seq = 5")
             ).scalars()
-        assert payload == f'{{"approval_id":"a1","before_unix_ms":{before_unix_ms},"deleted":3}}'
+        assert payload == f'{{"approval_id":"a1","before_unix_ms":{before_unix_ms},"deleted":4}}'
         withdraw(site, person_id, reason="asked", actor=ACTOR)  # both ways to lose a payload go together
         with site.read() as session:
             site.ledger.verify(session.connection())

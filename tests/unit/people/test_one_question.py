@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[3] / "src" / "consentry"
 DECIDES = {"people/consent.py"}
-WORDS_ONLY = {"console/words.py", "people/receipt_page.py"}
+WORDS_ONLY = {"console/words.py", "people/receipt_page.py", "server/my_page.py"}
 """Choose how to say what was agreed or decided."""
 
 FIELDS = {"valid_from", "valid_until", "given_on", "may_be_shown"}

@@ -117,7 +117,7 @@ def test_a_restored_old_database_is_refused(tmp_path: Path, monkeypatch: pytest.
             (problem,) = witness_problems(site)
             assert (
                 problem
-                == f"{state.name} refused: it has cosigned 5 entries of this log, which has only 3: "
+                == f"{state.name} refused: it has cosigned 6 entries of this log, which has only 4: "
                 + ("the log was rolled back")
             )
             assert _events(site)[-1] == "witness.refused"
