@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,14 @@ from consentry.vision.load import Engines, load_engines
 from consentry.vision.runtime import Runtime
 
 SHARED_MEDIA = Path(__file__).parents[2] / "shared" / "media"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_users_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What fixtures of modules open before `own_home` comes does not touch the user's own folders either."""
+    os.environ["CONSENTRY_MODELS_DIR"] = str(models_dir())
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        os.environ[name] = str(tmp_path_factory.mktemp("home") / name.lower())
 
 
 @pytest.fixture(autouse=True)

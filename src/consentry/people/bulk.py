@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -12,24 +13,27 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from consentry.clock import iso_utc
+from consentry.config import Retention
 from consentry.errors import ConsentInvalid
 from consentry.ledger.entry import Event
 from consentry.people.approvals import require_agreed
 from consentry.people.consent import Place, live_consent
-from consentry.people.roster import consents_of
+from consentry.people.roster import consents_in_force
 from consentry.people.seal import Kind
 from consentry.people.site import Site
 from consentry.store.schema import CameraRow, PersonRow, SightingRow
 
 COLUMNS = ("sighting", "camera", "first", "last", "decision", "name")
+SIGHTINGS_FILE, CHECKPOINT_FILE = "sightings.csv", "checkpoint.txt"
 _MS_PER_S = 1000
 
 
-def export_sightings(site: Site, approval_id: str, *, user_id: str) -> str:
-    """The sightings of the agreed period as CSV, once; logged before it is given.
+def export_sightings(site: Site, approval_id: str, retention: Retention, *, user_id: str) -> bytes:
+    """The sightings of the agreed period, once; logged before it is given.
 
-    A name is in it only if a consent of that person, to the purpose of that camera and at that place, allows
-    export now. No scores: nobody who gets this needs them.
+    A ZIP of `sightings.csv` and `checkpoint.txt`, the ledger's checkpoint that covers the entry about this
+    very export. A name is in it only if a consent of that person, to the purpose of that camera and at that
+    place, allows export now. No scores: nobody who gets this needs them.
 
     Raises:
         NotFound, ApprovalNeeded, Forbidden: see `require_agreed`.
@@ -43,7 +47,7 @@ def export_sightings(site: Site, approval_id: str, *, user_id: str) -> str:
             .where(SightingRow.first_unix_ms >= start, SightingRow.first_unix_ms < end)
             .order_by(SightingRow.id)
         ).all()
-        name_of = _names(site, session)
+        name_of = _names(site, session, retention)
         written = io.StringIO()
         table = csv.writer(written)
         table.writerow(COLUMNS)
@@ -57,10 +61,15 @@ def export_sightings(site: Site, approval_id: str, *, user_id: str) -> str:
             actor=f"user:{user_id}",
             payload={"approval": approval_id, "sightings": len(rows)},
         )
-    return written.getvalue()
+        checkpoint = site.ledger.checkpoint(session.connection())
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(SIGHTINGS_FILE, written.getvalue())
+        archive.writestr(CHECKPOINT_FILE, checkpoint)
+    return packed.getvalue()
 
 
-def _names(site: Site, session: Session) -> Callable[[str, str], str]:
+def _names(site: Site, session: Session, retention: Retention) -> Callable[[str, str], str]:
     """Gives the name of a person seen by a camera, empty if no consent allows to give it away."""
     cameras = {row.name: row for row in session.scalars(select(CameraRow))}
     found: dict[tuple[str, str], str] = {}
@@ -72,7 +81,7 @@ def _names(site: Site, session: Session) -> Callable[[str, str], str]:
             key = site.person_key(session, person_id)
             with suppress(ConsentInvalid):
                 live_consent(
-                    consents_of(session, person_id, key),
+                    consents_in_force(site, session, person_id, retention),
                     purpose=there.purpose if there else "",
                     at_unix_s=site.clock.unix_s(),
                     place=Place(camera, there.zone if there else None),

@@ -206,6 +206,7 @@ def export_person(site: Site, person_id: str, *, actor: str) -> PersonExport:
                 }
                 for entry in site.ledger.entries_about(session.connection(), pseudonym)
             ],
+            "checkpoint": site.ledger.checkpoint(session.connection()),
         }
     return PersonExport(document, photos)
 

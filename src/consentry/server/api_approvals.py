@@ -115,15 +115,15 @@ def refuse_it(approval_id: str, asking: Asking, behind: Behind) -> ApprovalOut:
 @routes.post(
     "/approvals/{approval_id}/result",
     response_class=Response,
-    responses={200: {"content": {"text/csv": {}, "application/json": {}}}},
+    responses={200: {"content": {"application/zip": {}, "application/json": {}}}},
 )
 def result(approval_id: str, asking: Asking, behind: Behind) -> Response:
-    """Do what you asked for and another agreed to, once: CSV of a bulk export, or how much was deleted."""
+    """Do what you asked for and another agreed to, once: ZIP of a bulk export, or how much was deleted."""
     approval = approval_of(behind.site, approval_id)
     if approval.kind == "bulk.export":
-        written = export_sightings(behind.site, approval_id, user_id=asking.user.id)
-        headers = {"Content-Disposition": f'attachment; filename="sightings-{approval_id[:8]}.csv"'}
-        return Response(written, media_type="text/csv; charset=utf-8", headers=headers)
+        packed = export_sightings(behind.site, approval_id, behind.settings.retention, user_id=asking.user.id)
+        headers = {"Content-Disposition": f'attachment; filename="sightings-{approval_id[:8]}.zip"'}
+        return Response(packed, media_type="application/zip", headers=headers)
     if approval.kind == "ledger.delete_payloads":
         with behind.site.write() as session:
             require_agreed(behind.site, session, approval_id, approval.kind, user_id=asking.user.id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -12,8 +14,9 @@ from hypothesis import strategies as st
 from tests.unit.people.kit import START, START_UNIX_S, consent, duty, enrolled, opened
 
 from consentry.clock import SimulatedClock
-from consentry.config import Recognition, Redaction, Settings, Vision
+from consentry.config import DEFAULT_RETENTION, Recognition, Redaction, Settings, Vision
 from consentry.errors import ApprovalNeeded, ConsentryError, Forbidden, NotFound, UsageError
+from consentry.ledger.checkpoint import Checkpoint, open_note
 from consentry.people.agreed import PROTECTED, agreed_values, effective_settings, take_back
 from consentry.people.approvals import (
     VALID_MS,
@@ -314,12 +317,18 @@ def test_a_bulk_export_names_only_those_whose_consent_allows_it(site: Site) -> N
     withdraw(site, gone.person_id, reason="asked", actor="t")
     approval_id = _ask(site, "bulk.export", "olga")
     with pytest.raises(ApprovalNeeded):
-        export_sightings(site, approval_id, user_id="olga")
+        export_sightings(site, approval_id, DEFAULT_RETENTION, user_id="olga")
     agree(site, approval_id, user_id="ada")
-    lines = export_sightings(site, approval_id, user_id="olga").splitlines()
+    packed = export_sightings(site, approval_id, DEFAULT_RETENTION, user_id="olga")
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        lines = archive.read("sightings.csv").decode().splitlines()
+        checkpoint = Checkpoint.parse(
+            open_note(archive.read("checkpoint.txt").decode(), site.ledger.verifier)
+        )
+    assert checkpoint.size == len(_events(site))  # the entry about this export is the last it covers
     assert len(lines) == 1 + 5
     assert [line.rsplit(",", 1)[1] for line in lines] == ["name", "'=Anna Yes", "", "", "", ""]
     assert "0.7" not in "".join(lines)
     assert _events(site)[-2:] == ["approval.used", "bulk.exported"]
     with pytest.raises(ConsentryError):
-        export_sightings(site, approval_id, user_id="olga")
+        export_sightings(site, approval_id, DEFAULT_RETENTION, user_id="olga")

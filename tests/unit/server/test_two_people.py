@@ -162,7 +162,7 @@ def test_asking_agreeing_and_fetching_by_the_api(own_server: Running) -> None:
         assert owner.get("/api/v1/approvals").json()[0]["is_mine"] is False
         assert owner.post(f"{path}/agree").json()["state"] == "agreed"
         given = operator.post(f"{path}/result")
-        assert (given.status_code, given.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+        assert (given.status_code, given.headers["content-type"]) == (200, "application/zip")
         assert operator.post(f"{path}/result").status_code == 409
         own = owner.post("/api/v1/approvals", json=wanted).json()
         same = owner.post(f"/api/v1/approvals/{own['id']}/agree")
