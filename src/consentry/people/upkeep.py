@@ -13,6 +13,7 @@ from consentry.people.roster import consents_of
 from consentry.people.seal import Kind
 from consentry.people.site import Site
 from consentry.people.templates import UNTURNED, open_template
+from consentry.people.witnesses import witness_refusals
 from consentry.store.check import Finding, check_store
 from consentry.store.schema import PersonRow, PhotoRow, ReceiptRow, TemplateRow
 
@@ -41,7 +42,8 @@ def check_site(
     """
     ledger_findings = _check_ledger(site)
     mend = mend and not ledger_findings
-    findings = ledger_findings + check_store(site.database, site.blobs, mend=mend)
+    findings = ledger_findings + _check_witnesses(site)
+    findings += check_store(site.database, site.blobs, mend=mend)
     findings += check_returned(site, mend=mend, actor=actor)
     damaged = _check_rotation(site) + _check_sealed(site)
     findings += damaged
@@ -61,6 +63,12 @@ def _check_ledger(site: Site) -> list[Finding]:
     except LedgerBroken as error:
         return [Finding("ledger", error.cause, error.mend, mended=False)]
     return []
+
+
+def _check_witnesses(site: Site) -> list[Finding]:
+    """A witness that knows another history; nothing here can mend that."""
+    mend = "See docs/ledger.md, part “Witnesses”"
+    return [Finding("witness", problem, mend, mended=False) for problem in witness_refusals(site)]
 
 
 def _check_rotation(site: Site) -> list[Finding]:

@@ -27,6 +27,7 @@ from consentry.ledger.witness_http import WitnessServer
 from consentry.people.keys import FILE_VARIABLE, KEY_VARIABLE, PASSPHRASE_VARIABLE
 from consentry.people.roster import show_person
 from consentry.people.site import Site
+from consentry.people.upkeep import check_site
 from consentry.people.witnesses import (
     ask_witnesses,
     witness_problems,
@@ -120,6 +121,7 @@ def test_a_restored_old_database_is_refused(tmp_path: Path, monkeypatch: pytest.
                 == f"{state.name} refused: it has cosigned 6 entries of this log, which has only 4: "
                 + ("the log was rolled back")
             )
+            assert [finding.kind for finding in check_site(site, mend=False, actor=ACTOR)] == ["witness"]
             assert _events(site)[-1] == "witness.refused"
             ask_witnesses(site, [address], only_behind=True)
             assert _events(site).count("witness.refused") == 1
