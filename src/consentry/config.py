@@ -189,8 +189,10 @@ class Webhook(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str = Field(description="https, or http on loopback.")
-    secret: SecretStr = Field(min_length=16, description="Signs each message; the receiver has it too.")
+    url: str = Field(description="https, or http on loopback.", repr=False)
+    secret: SecretStr = Field(
+        min_length=16, repr=False, description="Signs each message; the receiver has it too."
+    )
     consequential: bool = Field(False, description="Whether something is done to a person on its account.")
     cameras: list[str] | None = Field(None, description="Only sightings of these; null: of all.")
 

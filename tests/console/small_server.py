@@ -10,12 +10,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.unit.people.kit import consent, enrolled, sighting
 from tests.unit.server.kit import running
 
+from consentry.config import WitnessAddress
 from consentry.console.mount import mount_console
+from consentry.ledger.cosignature import WitnessKey
 from consentry.people.approvals import NewApproval, ask
 from consentry.people.sightings import record
+from consentry.people.witnesses import ask_witnesses
 
 _PERIOD = {"camera": "door", "start": "2027-01-15T08:00:00Z", "end": "2027-01-15T09:00:00Z"}
 HOSTILE_NAME = "<img src=x onerror=alert(1)> & Söhne"
@@ -30,6 +34,9 @@ def main() -> None:
             record(it.site, sighting(decision="known", person_id=person.person_id, score_cosine=0.7))
             record(it.site, sighting(decision="unsure", score_cosine=0.38))
             record(it.site, sighting())
+        if "unreached witness" in what:
+            key = WitnessKey("pi.example", Ed25519PrivateKey.generate().public_key())
+            ask_witnesses(it.site, [WitnessAddress(url="http://127.0.0.1:1", vkey=str(key))])
         if "approvals" in what:
             for user in (it.user("admin"), it.user("admin", "owner")):
                 wanted = NewApproval(kind="unseal", payload=_PERIOD, reason=HOSTILE_NAME)

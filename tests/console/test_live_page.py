@@ -113,6 +113,9 @@ def test_it_can_be_used_by_keyboard_and_read_aloud(demo: Demo, chromium: Browser
         expect(page.get_by_role("img", name="Live picture of Demo camera")).to_be_visible()
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="Skip to the sightings")).to_be_focused()
+        for name in ("Live", "Approvals", "Audit", "owner"):
+            page.keyboard.press("Tab")
+            expect(page.get_by_role("link", name=name, exact=True)).to_be_focused()
         page.keyboard.press("Tab")
         expect(page.get_by_role("button", name="Sign out")).to_be_focused()
         page.keyboard.press("Enter")

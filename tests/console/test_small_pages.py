@@ -49,6 +49,16 @@ def test_names_are_text_never_markup(chromium: Browser, tmp_path: Path) -> None:
         assert seen.errors == []
 
 
+def test_a_witness_that_is_not_content_is_told_of(chromium: Browser, tmp_path: Path) -> None:
+    with small_server(tmp_path, "declared", "unreached witness") as server, page_of(chromium) as page:
+        seen = watch(page)
+        server.signed_in(page)
+        for path in ("/", "/audit"):
+            page.goto(server.address + path)
+            expect(page.get_by_text("pi.example not reached")).to_be_visible()
+        assert seen.errors == []
+
+
 def test_without_a_session_only_the_form_is_shown(chromium: Browser, tmp_path: Path) -> None:
     with small_server(tmp_path, "declared") as server, page_of(chromium) as page:
         seen = watch(page)

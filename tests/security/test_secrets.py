@@ -44,8 +44,25 @@ SECRET_FIELDS = re.compile(
 COMPARED: dict[str, str] = {
     "str(key) != vkey": "public keys",
     "base64.b64encode(signed).decode() != encoded": "a public signature",
+    "receipt.vkey != str(key)": "public keys",
+    "base64.b64encode(signature).decode() != encoded": "a public signature",
+    "open_note(cosigned, key) == text": "a public text",
     "name != key.name": "names of public keys",
-    "signed[:_KEY_ID_BYTES] != key.key_id()": "ids of public keys",
+    "name == key.name": "names of public keys",
+    "signed[:KEY_ID_BYTES] != key.key_id()": "ids of public keys",
+    "signed[:KEY_ID_BYTES] == key.key_id()": "ids of public keys",
+    "(digest.hexdigest(), size_bytes) != (member.sha256, member.size_bytes)": "hashes under a signature",
+    "self._digest.hexdigest() != self._manifest.members[self._next].sha256": "hashes under a signature",
+    "payload.get('receipt_sha256') != hashlib.sha256(canonical(document['receipt'])).hexdigest()": (
+        "hashes of a document that its holder has"
+    ),
+    "frozenset(session.scalars(select(TombstoneRow.person_id_sha256))) != snapshot.tombstones": (
+        "both come from the database"
+    ),
+    "drafted[1].decode() != digest(live_configuration(site, settings))": "hash of a configuration",
+    "known[0] != row.sealed_seed": "ciphertexts, both from the database",
+    "key.open(person.sealed_name, Kind.NAME, person_id).decode() == name": "the name of whoever asks",
+    "answer.status_code != HTTPStatus.OK": "a status",
     "len(secret) != KEY_BYTES": "lengths",
     "TemplateRow.recogniser_sha256 == recogniser_sha256": "hash of a model",
     "user.stamp != asking.user.stamp": "both come from the database",
@@ -59,6 +76,9 @@ SHOWN: dict[tuple[str, str], str] = {
     ("Server", "public_url"): "an address that everybody may know",
     ("User", "has_password"): "yes or no",
     ("UserChange", "reset_password"): "yes or no",
+    ("Oidc", "client_secret"): "a SecretStr, which masks itself",
+    ("WitnessAddress", "url"): "its form leaves no room for credentials",
+    ("Terms", "public_url"): "an address that everybody may know",
 }
 
 

@@ -12,6 +12,7 @@ from consentry.console.parts import HEAD, top
 from consentry.errors import NotDeclared
 from consentry.models.catalogue import Catalogue
 from consentry.people.declaration import current_declaration, require_declared
+from consentry.people.witnesses import witness_problems
 from consentry.server.services import Services, SignedIn
 
 _MS_PER_S = 1000
@@ -25,6 +26,7 @@ class _Read:
     why_not_in_force: str
     checkpoint: str
     verifier_key: str
+    witness_problems: tuple[str, ...]
     models: tuple[tuple[str, str], ...]
 
 
@@ -47,6 +49,8 @@ async def build_audit_page(services: Services, asking: SignedIn) -> None:
             with html.section().props('aria-label="Ledger"').classes("c-card"):
                 _title("Ledger", "newest checkpoint")
                 html.pre(read.checkpoint).classes("c-empty")
+                for problem in read.witness_problems:
+                    html.p(f"{problem}.").props('role="alert"').classes("c-empty")
                 _facts((("Verifies with", read.verifier_key),))
             with html.section().props('aria-label="Models"').classes("c-card"):
                 _title("Models", "in use")
@@ -77,6 +81,7 @@ def _read(services: Services) -> _Read:
         why_not_in_force=why_not,
         checkpoint=note,
         verifier_key=str(services.site.ledger.verifier),
+        witness_problems=tuple(witness_problems(services.site)),
         models=tuple(
             (entry.name, f"{entry.kind}, {entry.licence}, SHA-256 {entry.sha256}") for entry in pack
         ),

@@ -17,6 +17,7 @@ from consentry.people.declaration import current_declaration, reason_not_in_forc
 from consentry.people.dpia import dpia_status
 from consentry.people.roster import Person
 from consentry.people.sightings import RecordedSighting, recent
+from consentry.people.witnesses import witness_problems
 from consentry.server.access import RUNNING
 from consentry.server.services import Services, SignedIn
 
@@ -33,6 +34,7 @@ class _Snapshot:
     is_demo: bool
     why_undeclared: str
     drift: tuple[str, ...]
+    witness_problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class LivePage:
             is_demo=declared is not None and declared.is_demo,
             why_undeclared=reason_not_in_force(site),
             drift=dpia_status(site, settings).drift,
+            witness_problems=tuple(witness_problems(site)),
         )
 
     def _build_cameras(self) -> None:
@@ -180,6 +183,8 @@ class LivePage:
                     f"Changed since it was signed off: {', '.join(snapshot.drift)}. Draft it anew with "
                     "consentry dpia draft, look at it, and sign it.",
                 )
+            for problem in snapshot.witness_problems:
+                _banner("bad", "A witness of the ledger is not content.", f"{problem}.")
             for one in self._services.refused:
                 _banner("warn", "A setting is not used.", f"{one}.")
             if self._hub.unrecorded:

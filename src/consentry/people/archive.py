@@ -74,7 +74,7 @@ class Manifest(BaseModel):
     checkpoint: str
     kdf_salt: Hex | None
     sealed_key_check: Hex
-    sealed_ledger_seed: Hex
+    sealed_ledger_seed: Hex = Field(repr=False)
     members: Annotated[tuple[Member, ...], Field(strict=False)]
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from consentry.errors import ConsentInvalid, NotFound
 from consentry.people.consent import ConsentRecord, held_until_unix_s, live_consent
@@ -30,7 +30,7 @@ class ConsentAdded:
     consent_id: str
     ledger_seq: int
     receipt: bytes
-    link: str
+    link: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

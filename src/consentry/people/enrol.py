@@ -99,7 +99,7 @@ class EnrolmentResult:
     ledger_seq: int
     photos: tuple[PhotoReport, ...]
     receipt: bytes
-    link: str
+    link: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

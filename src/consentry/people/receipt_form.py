@@ -131,7 +131,7 @@ class ReceiptBody(BaseModel):
     event: ReceiptEvent | None
     erasure: ReceiptErasure | None
     rights: tuple[Line, ...]
-    personal_link: str | None
+    personal_link: str | None = Field(repr=False)
 
 
 class ReceiptEntry(BaseModel):

@@ -110,7 +110,7 @@ class Issued:
     """
 
     content: bytes
-    link: str | None
+    link: str | None = field(repr=False)
     ledger_seq: int
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import select, text
@@ -40,7 +40,7 @@ class Snapshot:
     site_name: str
     kdf_salt: bytes | None
     sealed_key_check: bytes
-    sealed_ledger_seed: bytes
+    sealed_ledger_seed: bytes = field(repr=False)
     checkpoint: str
     blobs: tuple[tuple[str, int], ...]
     tombstones: frozenset[str]

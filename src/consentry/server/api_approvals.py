@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 
@@ -31,6 +31,8 @@ from consentry.people.ledger_payloads import delete_old_payloads
 from consentry.server.services import Asking, Behind
 
 _MS_PER_S = 1000
+
+SightingId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 routes = APIRouter(tags=["two people"])
 
@@ -163,14 +165,14 @@ def take_setting_back(setting: str, asking: Asking, behind: Behind) -> None:
 
 
 @routes.get("/sightings/{sighting_id}/confirmations")
-def confirmations(sighting_id: int, asking: Asking, behind: Behind) -> ConfirmationOut:
+def confirmations(sighting_id: SightingId, asking: Asking, behind: Behind) -> ConfirmationOut:
     """Your answer; those of the others only once you have given yours."""
     return _confirmation(confirmation(behind.site, sighting_id, user_id=asking.user.id))
 
 
 @routes.post("/sightings/{sighting_id}/confirmations", status_code=201)
 def confirm_sighting(
-    sighting_id: int, confirming: Confirming, asking: Asking, behind: Behind
+    sighting_id: SightingId, confirming: Confirming, asking: Asking, behind: Behind
 ) -> ConfirmationOut:
     """Say whether it is who it says. After two different people's `same`, consequential actions happen."""
     return _confirmation(behind.actions.confirmed(sighting_id, confirming.answer, user_id=asking.user.id))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
@@ -31,7 +31,7 @@ class ConsentAdded(BaseModel):
     consent_id: str
     ledger_seq: int
     receipt: dict[str, Any]
-    link: str
+    link: Annotated[str, Field(repr=False)]
 
 
 class ConsentEnded(BaseModel):

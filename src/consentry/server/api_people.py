@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.datastructures import FormData
 
 from consentry.clock import iso_utc
@@ -79,7 +79,7 @@ class Enrolled(BaseModel):
     ledger_seq: int
     photos: list[PhotoOut]
     receipt: dict[str, Any]
-    link: str
+    link: Annotated[str, Field(repr=False)]
 
 
 class Withdrawn(BaseModel):

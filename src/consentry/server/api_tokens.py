@@ -31,7 +31,7 @@ class Again(BaseModel):
 class TotpOut(BaseModel):
     """What an authenticator app is set up with. Give `ticket` back with the first code."""
 
-    secret: str
+    secret: Annotated[str, Field(repr=False)]
     uri: str
     qr_svg: str
     ticket: str
@@ -43,7 +43,7 @@ class FirstCode(BaseModel):
     model_config = _STRICT
 
     ticket: Annotated[str, Field(max_length=1024)]
-    code: Annotated[str, Field(max_length=16)]
+    code: Annotated[str, Field(max_length=16, repr=False)]
 
 
 class NewToken(BaseModel):
@@ -65,7 +65,7 @@ class TokenOut(BaseModel):
     made: str
     expires: str
     last_used: str | None
-    token: str | None = None
+    token: Annotated[str | None, Field(repr=False)] = None
 
 
 @routes.post("/me/totp")

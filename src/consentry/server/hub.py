@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import date
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -165,10 +166,10 @@ class Hub:
             threading.Thread(target=self._keep_roster, name="keep roster", daemon=True),
         ]
         if settings.ledger.witnesses:
-            arguments = site, settings.ledger, self._stopping
-            self._threads.append(
-                threading.Thread(target=keep_witnessed, args=arguments, name="keep witnessed", daemon=True)
+            witnessed = partial(
+                keep_witnessed, site, settings.ledger, self._stopping, on_answer=self._changed
             )
+            self._threads.append(threading.Thread(target=witnessed, name="keep witnessed", daemon=True))
 
     def start(self) -> None:
         """Read who and what there is, and start the threads.
@@ -257,6 +258,10 @@ class Hub:
                 self._renew_roster(version)
         finally:
             self._replace_worker()  # after it was told whom to forget: it ends its tracks by that
+
+    def _changed(self) -> None:
+        """Let pages look again."""
+        self.changes += 1
 
     def _keep_worker(self) -> None:
         """Run the worker, again and again, until told to stop."""

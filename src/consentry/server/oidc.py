@@ -12,7 +12,7 @@ import hmac
 import json
 import secrets
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -53,7 +53,7 @@ class Begun:
         verifier: The secret of the code challenge (RFC 7636).
     """
 
-    url: str
+    url: str = field(repr=False)
     state: str
     nonce: str
     verifier: str

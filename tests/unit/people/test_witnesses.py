@@ -271,7 +271,10 @@ class _Rounds(threading.Event):
 def test_the_hub_asks_while_the_log_grows(tmp_path: Path) -> None:
     with opened(tmp_path) as site, _witness(tmp_path / "w", site.ledger.verifier) as address:
         settings = LedgerSettings(witnesses=[address], witness_every_s=7.0)
-        keep_witnessed(site, settings, _Rounds(site, [0, 2, 0, 0, 1, 0, 0]))
+        answers: list[int] = []
+        rounds = _Rounds(site, [0, 2, 0, 0, 1, 0, 0])
+        keep_witnessed(site, settings, rounds, on_answer=lambda: answers.append(1))
+        assert len(answers) == 4  # at first, then for the entry that says so, then each growth
         (state,) = witness_states(site, [address])
         assert (state.size, state.problem) == (_size(site), "")
         assert _events(site).count("witness.cosigned") == 1
@@ -284,7 +287,7 @@ def test_a_broken_log_does_not_end_the_hubs_thread(tmp_path: Path) -> None:
         with site.write() as session:
             session.execute(text("UPDATE ledger_tile SET hashes = zeroblob(32)"))
         settings = LedgerSettings(witnesses=[address], witness_every_s=7.0)
-        keep_witnessed(site, settings, _Rounds(site, [0, 0]))
+        keep_witnessed(site, settings, _Rounds(site, [0, 0]), on_answer=lambda: None)
         assert [state.size for state in witness_states(site, [address])] == [0]
 
 
