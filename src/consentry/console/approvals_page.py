@@ -54,7 +54,11 @@ class ApprovalsPage:
         self._list.clear()
         with self._list:
             if not items:
-                html.li("Nobody has asked for anything.").classes("c-empty")
+                html.li(
+                    "Nobody has asked for anything. A weaker setting, a bulk export, unsealing and deleting "
+                    "what ledger entries are about wait here for a second person; ask with "
+                    "POST /api/v1/approvals."
+                ).classes("c-empty")
             for item in items:
                 self._row(item, names)
 
