@@ -21,7 +21,7 @@ from consentry.ledger.entry import Event
 from consentry.people.site import Site
 from consentry.store.schema import AgreedSettingRow
 
-Value = float | int | str
+Value = float | int | str | tuple[int, int]
 SettingKind = Literal["threshold.lower", "redaction.weaken"]
 
 
@@ -39,11 +39,20 @@ class Protection:
 
 
 def _above(value: Value, than: Value) -> bool:
+    assert not isinstance(value, tuple)
+    assert not isinstance(than, tuple)
     return float(value) > float(than)
 
 
 def _below(value: Value, than: Value) -> bool:
-    return float(value) < float(than)
+    return _above(than, value)
+
+
+def _smaller(value: Value, than: Value) -> bool:
+    """Whether one of two sides is shorter."""
+    assert isinstance(value, tuple)
+    assert isinstance(than, tuple)
+    return value[0] < than[0] or value[1] < than[1]
 
 
 def _other_style(value: Value, than: Value) -> bool:
@@ -57,6 +66,9 @@ PROTECTED: Final[Mapping[str, Protection]] = {
     "recognition.track_crops": Protection("threshold.lower", _below),
     "recognition.min_face_px": Protection("threshold.lower", _below),
     "vision.cover_score": Protection("redaction.weaken", _above),
+    "vision.detect_wh": Protection(
+        "redaction.weaken", _smaller
+    ),  # small faces are not found in a small picture
     "redaction.style": Protection("redaction.weaken", _other_style),
     "redaction.margin": Protection("redaction.weaken", _below),
     "redaction.lead_s": Protection("redaction.weaken", _below),
@@ -110,7 +122,16 @@ def agreed_values(site: Site) -> dict[str, Value]:
     """What two people have agreed to, by the name of the setting."""
     with site.read() as session:
         rows = session.scalars(select(AgreedSettingRow).order_by(AgreedSettingRow.name)).all()
-        return {row.name: json.loads(row.value_json) for row in rows}
+        return {row.name: _from_json(row.value_json) for row in rows}
+
+
+def _from_json(text: str) -> Value:
+    value = json.loads(text)
+    if isinstance(value, list):
+        width, height = value
+        return width, height
+    found: Value = value
+    return found
 
 
 def take_back(site: Site, setting: str, *, actor: str) -> None:

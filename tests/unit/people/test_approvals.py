@@ -204,6 +204,7 @@ def test_redaction_cannot_be_switched_off_by_any_agreement() -> None:
     """Every value that can be agreed to is one of these settings, and none of them means “no cover”."""
     assert {name for name, one in PROTECTED.items() if one.kind == "redaction.weaken"} == {
         "vision.cover_score",
+        "vision.detect_wh",
         "redaction.style",
         "redaction.margin",
         "redaction.lead_s",
@@ -213,7 +214,7 @@ def test_redaction_cannot_be_switched_off_by_any_agreement() -> None:
 
 
 WEAKER = Settings.model_construct(
-    vision=Vision(find_score=0.3, cover_score=0.6),
+    vision=Vision(find_score=0.3, cover_score=0.6, detect_wh=(320, 384)),
     recognition=Recognition(fpir=0.01, min_margin=0.01, track_crops=1, min_face_px=16),
     redaction=Redaction(style="blur", margin=0.1, lead_s=0.0, trail_s=0.0),
 )
@@ -236,7 +237,7 @@ def test_stronger_values_count_without_anybody() -> None:
     stronger = Settings.model_construct(
         recognition=Recognition(fpir=0.0001, min_margin=0.2, track_crops=9, min_face_px=64),
         redaction=Redaction(margin=0.6, lead_s=2.0, trail_s=2.0),
-        vision=Vision(find_score=0.7, cover_score=0.1),
+        vision=Vision(find_score=0.7, cover_score=0.1, detect_wh=(1280, 736)),
     )
     used, refused = effective_settings(None, stronger)
     assert (used, refused) == (stronger, [])
@@ -258,6 +259,17 @@ def test_what_was_agreed_to_counts_as_far_as_it_was_agreed_to(site: Site) -> Non
     assert effective_settings(site, WEAKER)[0].recognition.fpir == 0.003
     with pytest.raises(NotFound):
         take_back(site, "recognition.fpir", actor="test")
+
+
+def test_a_smaller_picture_to_look_for_faces_in_is_agreed_to_side_by_side(site: Site) -> None:
+    asked = _ask(site, "redaction.weaken", setting="vision.detect_wh", value=[320, 192])
+    agree(site, asked, user_id="bob")
+    for detect_wh, used_wh in (((320, 192), (320, 192)), ((640, 200), (640, 200)), ((300, 384), (640, 384))):
+        used, _ = effective_settings(site, Settings.model_construct(vision=Vision(detect_wh=detect_wh)))
+        assert used.vision.detect_wh == used_wh
+    for value in ([640, 384], [320], "320x192", [320.5, 192]):
+        with pytest.raises(UsageError):
+            _ask(site, "redaction.weaken", setting="vision.detect_wh", value=value)
 
 
 @given(
