@@ -9,9 +9,8 @@ from starlette.concurrency import run_in_threadpool
 
 from consentry.clock import iso_utc
 from consentry.console.parts import HEAD, top
-from consentry.errors import NotDeclared
 from consentry.models.catalogue import Catalogue
-from consentry.people.declaration import current_declaration, require_declared
+from consentry.people.declaration import current_declaration, reason_not_in_force
 from consentry.people.witnesses import witness_problems
 from consentry.server.services import Services, SignedIn
 
@@ -58,11 +57,7 @@ async def build_audit_page(services: Services, asking: SignedIn) -> None:
 
 
 def _read(services: Services) -> _Read:
-    newest, why_not = current_declaration(services.site), ""
-    try:
-        require_declared(services.site)
-    except NotDeclared as error:
-        why_not = f"{error.cause}."
+    newest, why_not = current_declaration(services.site), reason_not_in_force(services.site)
     declared: list[tuple[str, str]] = []
     if newest is not None:
         declared = [
@@ -78,7 +73,7 @@ def _read(services: Services) -> _Read:
     pack = Catalogue.load().pack(services.settings.vision.pack)
     return _Read(
         declaration=tuple(declared),
-        why_not_in_force=why_not,
+        why_not_in_force=f"{why_not}." if why_not else "",
         checkpoint=note,
         verifier_key=str(services.site.ledger.verifier),
         witness_problems=tuple(witness_problems(services.site)),

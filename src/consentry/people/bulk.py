@@ -81,7 +81,7 @@ def _names(site: Site, session: Session, retention: Retention) -> Callable[[str,
             key = site.person_key(session, person_id)
             with suppress(ConsentInvalid):
                 live_consent(
-                    consents_in_force(site, session, person_id, retention),
+                    consents_in_force(session, person_id, key, retention),
                     purpose=there.purpose if there else "",
                     at_unix_s=site.clock.unix_s(),
                     place=Place(camera, there.zone if there else None),

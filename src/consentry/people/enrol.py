@@ -434,7 +434,8 @@ def _consent_in_force(site: Site, session: Session, person_id: str, retention: R
         NotFound: no such person.
         ConsentInvalid: there is none.
     """
-    records = consents_in_force(site, session, person_id, retention)
+    key = site.person_key(session, person_id)
+    records = consents_in_force(session, person_id, key, retention)
     return live_for_any_purpose(records, at_unix_s=site.clock.unix_s(), act="enrol")
 
 
@@ -562,10 +563,10 @@ def _refuse_duplicate(
     probes = rotation.turn(np.stack([sample.template for sample in candidate.samples]))
     best_cosine, best_id = -1.0, ""
     for person_id in session.scalars(select(PersonRow.id)):
-        records = consents_in_force(site, session, person_id, retention)
+        key = site.person_key(session, person_id)
+        records = consents_in_force(session, person_id, key, retention)
         if person_id == but or not _may_be_searched(records, declared, site.clock.unix_s()):
             continue
-        key = site.person_key(session, person_id)
         for template in templates_of(session, person_id, key, candidate.recogniser_sha256, rotation):
             cosine = float((probes @ template).max())
             if cosine > best_cosine:

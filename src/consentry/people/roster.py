@@ -241,7 +241,7 @@ def gallery_snapshot(
         rotation = site.rotation(session)
         for row in session.scalars(select(PersonRow).order_by(PersonRow.enrolled_unix_ms, PersonRow.id)):
             key = site.person_key(session, row.id)
-            consents = tuple(consents_in_force(site, session, row.id, retention))
+            consents = tuple(consents_in_force(session, row.id, key, retention))
             try:
                 live_consent(consents, purpose=purpose, at_unix_s=at_unix_s, act="match")
             except ConsentInvalid:
@@ -274,7 +274,8 @@ def exportable(
     allowed = set()
     with site.read() as session:
         for person_id in session.scalars(select(PersonRow.id)):
-            records = consents_in_force(site, session, person_id, retention)
+            key = site.person_key(session, person_id)
+            records = consents_in_force(session, person_id, key, retention)
             with suppress(ConsentInvalid):
                 live_consent(records, purpose=purpose, at_unix_s=at_unix_s, act="export")
                 allowed.add(person_id)
@@ -291,15 +292,14 @@ def expires_unix_s(records: Sequence[ConsentRecord], last_seen_unix_ms: int, ret
 
 
 def consents_in_force(
-    site: Site, session: Session, person_id: str, retention: Retention
+    session: Session, person_id: str, key: SealingKey, retention: Retention
 ) -> list[ConsentRecord]:
     """A person's consent records, none of them beyond the moment that `expires_unix_s` names.
 
     Raises:
-        NotFound: no such person.
         DataDamaged: one does not open.
     """
-    records = consents_of(session, person_id, site.person_key(session, person_id))
+    records = consents_of(session, person_id, key)
     end = expires_unix_s(records, last_seen(session.get_one(PersonRow, person_id)), retention)
     return [record.until_at_most(end) for record in records]
 

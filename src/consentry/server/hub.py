@@ -321,7 +321,7 @@ class Hub:
             except ConsentryError as error:
                 self.unrecorded += 1
                 log.error("sighting_not_recorded", error=type(error).__name__, cause=error.cause)
-            self.changes += 1
+            self._changed()
 
     def _spec(self) -> WorkerSpec | None:
         """What the worker is to host; None while it cannot be read."""
@@ -415,7 +415,7 @@ class Hub:
             worker = self._worker
             if worker is not None:
                 worker.send(roster)
-        self.changes += 1
+        self._changed()
 
 
 def _sources(cameras: tuple[Camera, ...]) -> list[tuple[str, str, int, str | None]]:
